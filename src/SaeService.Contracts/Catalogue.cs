@@ -1,0 +1,51 @@
+namespace SaeService.Contracts;
+
+/// <summary>A labelled data set as the service understood it.</summary>
+public sealed record Dataset
+{
+    public required string Id { get; init; }
+    public string Object { get; init; } = "dataset";
+
+    /// <summary><c>upload</c> or <c>folder</c>.</summary>
+    public required string Source { get; init; }
+
+    /// <summary><c>conllu</c>, <c>conll</c> or <c>jsonl</c>.</summary>
+    public required string Format { get; init; }
+    public required IReadOnlyList<string> Splits { get; init; }
+    public DateTimeOffset? CreatedAt { get; init; }
+    public long Bytes { get; init; }
+    public string? Sha256 { get; init; }
+    public int Documents { get; init; }
+    public int Sentences { get; init; }
+    public int Words { get; init; }
+    public IReadOnlyList<TaskStatistics> Tasks { get; init; } = [];
+    public IReadOnlyList<LabelAlias> Aliases { get; init; } = [];
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}
+
+/// <param name="EntropyBits">H(Y) of the label distribution, bits.</param>
+/// <param name="Majority">Share of the most common label.</param>
+/// <param name="TypeBaselineAccuracy">Accuracy of tagging each word form with its most common label, 80/20 by document.</param>
+/// <param name="AmbiguousTypeShare">Share of words whose form is frequent (20 or more) and has no label with at least 90 % of its occurrences.</param>
+public sealed record TaskStatistics(string Task, int Labelled, IReadOnlyDictionary<string, int> Labels, double EntropyBits, double Majority,
+    double TypeBaselineAccuracy, double AmbiguousTypeShare);
+
+/// <param name="Jaccard">Overlap of the sets of words that carry the two labels.</param>
+public sealed record LabelAlias(string Left, string Right, double Jaccard);
+
+/// <summary>A model folder that can be named in a job.</summary>
+public sealed record Model
+{
+    public required string Id { get; init; }
+    public string Object { get; init; } = "model";
+    public required string Family { get; init; }
+    public required int Layers { get; init; }
+    public required int DModel { get; init; }
+    public required int VocabularySize { get; init; }
+    public required int ContextLength { get; init; }
+    public required long Parameters { get; init; }
+
+    /// <summary>False where a job with it would be refused; <see cref="Problem"/> says why.</summary>
+    public required bool Usable { get; init; }
+    public string? Problem { get; init; }
+}

@@ -1,0 +1,103 @@
+namespace SaeService.Contracts;
+
+public enum FeatureKind { Lexical, Contextual, Mixed }
+
+/// <summary>A feature against one task: label chosen on train documents, numbers from held-out documents (method 1b).</summary>
+public sealed record FeatureSummary
+{
+    public required int Index { get; init; }
+    public required string Task { get; init; }
+    public required string DominantLabel { get; init; }
+
+    /// <summary>Whether every gate of "highly consistent" is passed.</summary>
+    public required bool Consistent { get; init; }
+
+    /// <summary>Held-out share of the words it fires on that carry the label (precision).</summary>
+    public required double Consistency { get; init; }
+
+    /// <summary>Wilson 95 % lower bound of that.</summary>
+    public required double ConsistencyLower { get; init; }
+    public required double WeightedConsistency { get; init; }
+    public required double TrainConsistency { get; init; }
+    public required double Kappa { get; init; }
+    public required double Recall { get; init; }
+    public required double F1 { get; init; }
+    public required double Mcc { get; init; }
+    public required double? Auroc { get; init; }
+
+    /// <summary>Held-out words it fires on (the idea's activationCount).</summary>
+    public required int Support { get; init; }
+    public required int Sentences { get; init; }
+    public required double BaseRate { get; init; }
+    public required double Lift { get; init; }
+
+    /// <summary>log10 of the one-sided hypergeometric tail P(X ≥ hits): p itself underflows.</summary>
+    public required double Log10P { get; init; }
+
+    /// <summary>Benjamini-Hochberg, per layer and task; 0 where it underflows.</summary>
+    public required double Q { get; init; }
+
+    /// <summary>Exact I(fires; Y), bits, and its expectation under permutation.</summary>
+    public required double MiBits { get; init; }
+    public required double ExpectedMiBits { get; init; }
+
+    /// <summary>H(Y | fires) / log K.</summary>
+    public required double Entropy { get; init; }
+
+    /// <summary>2^H(word form | fires): 1 means a detector of one word.</summary>
+    public required double LexicalDiversity { get; init; }
+
+    /// <summary>Mean of 1[y] - P(y | word form): above 0, it picks the occurrences that carry the label.</summary>
+    public required double ContextGain { get; init; }
+    public required double[]? ContextGainCi95 { get; init; }
+    public required FeatureKind Kind { get; init; }
+    public required IReadOnlyDictionary<string, int> LabelDistribution { get; init; }
+}
+
+/// <summary>One feature with everything known of it.</summary>
+public sealed record FeatureDetail
+{
+    public required Guid JobId { get; init; }
+    public required int Layer { get; init; }
+    public required int Index { get; init; }
+    public required bool Alive { get; init; }
+
+    /// <summary>Share of words it fires on.</summary>
+    public required double Density { get; init; }
+    public required double MaxActivation { get; init; }
+    public required double MeanActivation { get; init; }
+    public required IReadOnlyList<FeatureSummary> Tasks { get; init; }
+    public required ActivationHistogram Histogram { get; init; }
+    public required IReadOnlyList<ActivatingContext> TopContexts { get; init; }
+    public required IReadOnlyList<TokenEffect> Promoted { get; init; }
+    public required IReadOnlyList<TokenEffect> Suppressed { get; init; }
+}
+
+/// <summary>Positive activations over words, in equal bins from 0 to the maximum.</summary>
+public sealed record ActivationHistogram(IReadOnlyList<double> Edges, IReadOnlyList<int> Counts);
+
+/// <param name="Position">Index into <paramref name="Words"/> of the word that fires.</param>
+/// <param name="Activations">Of each word shown, aligned with <paramref name="Words"/>.</param>
+/// <param name="Labels">By task, of the word at <paramref name="Position"/>.</param>
+public sealed record ActivatingContext(string Text, IReadOnlyList<string> Words, int Position, double Activation, IReadOnlyList<double> Activations,
+    IReadOnlyDictionary<string, string?> Labels, string Sentence);
+
+/// <param name="Value">Change of the token's logit per unit of activation, through the final norm's gain and the unembedding, centred.</param>
+public sealed record TokenEffect(string Token, double Value);
+
+/// <summary>Layer x task and layer x label information with nulls, controls and intervals.</summary>
+public sealed record MutualInformationDocument(Guid JobId, IReadOnlyList<int> Layers, IReadOnlyList<TaskFindings> Tasks);
+
+/// <summary>By label: score by depth, centre of gravity, expected layer.</summary>
+public sealed record ProfilesDocument(Guid JobId, IReadOnlyList<int> Layers, IReadOnlyList<TaskProfiles> Tasks);
+
+public sealed record TaskProfiles(string Task, IReadOnlyList<LabelProfile> Profiles);
+
+/// <summary>One layer of the document, with its autoencoder's training curve.</summary>
+public sealed record LayerDocument(Guid JobId, LayerFindings Layer, SaeProvenance Sae, SaeTraining Training);
+
+public sealed record SaeTraining(double Seconds, double TokensPerSecond, IReadOnlyList<TrainingPoint> Curve, IReadOnlyList<int> DensityHistogram);
+
+/// <param name="Fvu">Of the training batches since the last point.</param>
+/// <param name="AuxLoss">Normalised loss of the dead latents' reconstruction of the residual.</param>
+public sealed record TrainingPoint(long Tokens, double Fvu, double AuxLoss, double L0, double Dead, double LearningRate);

@@ -1,0 +1,168 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace SaeService.Contracts;
+
+/// <summary>
+/// What a client asks for. Only <see cref="Model"/> and <see cref="Dataset"/> are needed; every other member has a default, and the job
+/// echoes the request with all of them resolved.
+/// </summary>
+public sealed record JobRequest
+{
+    public required ModelReference Model { get; init; }
+    public required DatasetReference Dataset { get; init; }
+
+    /// <summary>Label tasks: <c>pos</c> (UPOS), <c>dep</c> (basic dependency relation), <c>ner</c> (entity type). Absent: all that the data set has.</summary>
+    public IReadOnlyList<string>? Tasks { get; init; }
+
+    /// <summary><c>"all"</c> or a list. Layer 0 is the embedding; layer l is the residual stream after block l - 1.</summary>
+    public LayerSelection? Layers { get; init; }
+
+    /// <summary>Where in a block the representation is taken: <c>resid_post</c> (default), <c>resid_pre</c>, <c>resid_mid</c>, <c>attn_out</c>, <c>mlp_out</c>.</summary>
+    public string? Hook { get; init; }
+
+    /// <summary>Tokens in a context, special tokens included. Absent: the model's own limit, at most 512.</summary>
+    public int? ContextLength { get; init; }
+
+    public SaeSettings? Sae { get; init; }
+    public LabelSettings? Labels { get; init; }
+    public InformationSettings? Information { get; init; }
+
+    /// <summary><c>quick</c> or <c>standard</c> (default): how many controls are run. What a mode leaves out is named in the document's caveats.</summary>
+    public string? Mode { get; init; }
+
+    /// <summary>Seed of the split, the sub-samples, the controls and the bootstrap. The autoencoders have their own, in <c>sae.seed</c>.</summary>
+    public int? Seed { get; init; }
+
+    /// <summary>Keeps the captured activations after the job ends. Default false.</summary>
+    public bool? KeepActivations { get; init; }
+
+    /// <summary>Anything the client wants back with the job: at most 16 entries, 512 characters each.</summary>
+    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
+
+    /// <summary>Where to POST when the job ends.</summary>
+    public WebhookReference? Webhook { get; init; }
+}
+
+/// <param name="Id">A name under one of the operator's model folders, or the path of a folder inside one of them.</param>
+/// <param name="Revision">A pinned revision. A local folder has none; its files' hashes are recorded instead.</param>
+public sealed record ModelReference(string Id, string? Revision = null);
+
+/// <param name="Id">An uploaded data set, a name under one of the operator's data folders, or a path inside one of them.</param>
+/// <param name="Split">Which of its parts, joined by <c>+</c>: <c>train</c>, <c>dev+test</c>. Absent: all of them.</param>
+/// <param name="MaxWords">Stops after the sentence that reaches this many words. Default 200 000.</param>
+public sealed record DatasetReference(string Id, string? Split = null, int? MaxWords = null);
+
+/// <param name="Url">An https address.</param>
+/// <param name="Secret">Signs the deliveries (Standard Webhooks); absent: unsigned.</param>
+public sealed record WebhookReference(string Url, string? Secret = null);
+
+/// <summary>The sparse autoencoder of each layer.</summary>
+public sealed record SaeSettings
+{
+    /// <summary><c>topk</c>.</summary>
+    public string? Architecture { get; init; }
+
+    /// <summary>d_sae / d_in. Default 8. Give this or <see cref="DSae"/>.</summary>
+    public int? Expansion { get; init; }
+
+    /// <summary>Number of latents. Default <see cref="Expansion"/> x d_in.</summary>
+    public int? DSae { get; init; }
+
+    /// <summary>Latents active on a token. Default 32.</summary>
+    public int? K { get; init; }
+
+    /// <summary>Tokens seen in training, epochs counted. Default 2 000 000.</summary>
+    public long? TrainTokens { get; init; }
+
+    /// <summary>Tokens in a training step. Default 2048.</summary>
+    public int? BatchTokens { get; init; }
+
+    /// <summary>Peak learning rate. Absent: 2e-4 / sqrt(d_sae / 2^14).</summary>
+    public double? LearningRate { get; init; }
+
+    public int? Seed { get; init; }
+}
+
+/// <summary>When a feature counts as highly consistent (method 1b).</summary>
+public sealed record LabelSettings
+{
+    /// <summary>Held-out words the feature must fire on. Default 30.</summary>
+    public int? MinSupport { get; init; }
+
+    /// <summary>Held-out sentences these words must come from. Default 10.</summary>
+    public int? MinSentences { get; init; }
+
+    /// <summary>Benjamini-Hochberg level, per layer and task. Default 0.05.</summary>
+    public double? Fdr { get; init; }
+
+    /// <summary>Least Wilson lower bound of the held-out precision. Default 0.8.</summary>
+    public double? ConsistencyLower { get; init; }
+
+    /// <summary>Least kappa, (precision - base rate) / (1 - base rate). Default 0.7.</summary>
+    public double? Kappa { get; init; }
+
+    /// <summary>Most difference of precision between train and held-out documents. Default 0.1.</summary>
+    public double? MaxDrop { get; init; }
+
+    /// <summary>How the pieces of a word are joined for features: <c>max</c> (default) or <c>last</c>.</summary>
+    public string? SubwordPolicy { get; init; }
+}
+
+/// <summary>The held-out linear V-information between hidden representation and labels (method 1d).</summary>
+public sealed record InformationSettings
+{
+    /// <summary>Words the probes are trained on, the same for every layer. Default 20 000.</summary>
+    public int? MaxTrainWords { get; init; }
+
+    /// <summary>Piece of the word whose vector is read: <c>last</c> (default) or <c>first</c>.</summary>
+    public string? SubwordPolicy { get; init; }
+
+    /// <summary>Document-bootstrap resamples of every interval. Default 1000.</summary>
+    public int? BootstrapSamples { get; init; }
+}
+
+/// <summary><c>"all"</c>, or layer numbers.</summary>
+public sealed record LayerSelection(IReadOnlyList<int>? Layers)
+{
+    public static LayerSelection All { get; } = new((IReadOnlyList<int>?)null);
+    public bool IsAll => Layers is null;
+}
+
+public sealed class LayerSelectionConverter : JsonConverter<LayerSelection>
+{
+    public override LayerSelection? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.String when reader.GetString() == "all":
+                return LayerSelection.All;
+            case JsonTokenType.StartArray:
+                var layers = new List<int>();
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                {
+                    if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out var layer))
+                        throw new JsonException("a layer must be a whole number");
+                    layers.Add(layer);
+                    if (layers.Count > 10_000)
+                        throw new JsonException("too many layers");
+                }
+                return new LayerSelection(layers);
+            default:
+                throw new JsonException("layers must be \"all\" or a list of layer numbers");
+        }
+    }
+
+    public override void Write(Utf8JsonWriter writer, LayerSelection value, JsonSerializerOptions options)
+    {
+        if (value.Layers is null)
+        {
+            writer.WriteStringValue("all");
+            return;
+        }
+        writer.WriteStartArray();
+        foreach (var layer in value.Layers)
+            writer.WriteNumberValue(layer);
+        writer.WriteEndArray();
+    }
+}

@@ -1,0 +1,123 @@
+using Microsoft.EntityFrameworkCore;
+
+namespace SaeService.Storage;
+
+/// <summary>Snake-case tables in schema <c>public</c>; Hangfire keeps its own in <c>hangfire</c>.</summary>
+public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbContext(options)
+{
+    public DbSet<JobRow> Jobs => Set<JobRow>();
+    public DbSet<StageRow> Stages => Set<StageRow>();
+    public DbSet<JobEventRow> JobEvents => Set<JobEventRow>();
+    public DbSet<ArtifactRow> Artifacts => Set<ArtifactRow>();
+    public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
+    public DbSet<LayerRow> Layers => Set<LayerRow>();
+    public DbSet<FeatureRow> Features => Set<FeatureRow>();
+    public DbSet<FeatureLabelRow> FeatureLabels => Set<FeatureLabelRow>();
+    public DbSet<CellRow> Cells => Set<CellRow>();
+    public DbSet<ProbeRow> Probes => Set<ProbeRow>();
+    public DbSet<ApiKeyRow> ApiKeys => Set<ApiKeyRow>();
+    public DbSet<IdempotencyKeyRow> IdempotencyKeys => Set<IdempotencyKeyRow>();
+    public DbSet<WebhookDeliveryRow> WebhookDeliveries => Set<WebhookDeliveryRow>();
+
+    protected override void ConfigureConventions(ModelConfigurationBuilder configuration)
+    {
+        configuration.Properties<Enum>().HaveConversion<string>().HaveMaxLength(32);
+    }
+
+    protected override void OnModelCreating(ModelBuilder model)
+    {
+        model.Entity<JobRow>(job =>
+        {
+            job.ToTable("jobs");
+            job.Property(x => x.RequestJson).HasColumnName("request").HasColumnType("jsonb");
+            job.Property(x => x.ErrorJson).HasColumnName("error").HasColumnType("jsonb");
+            job.Property(x => x.Version).IsRowVersion();
+            job.HasIndex(x => new { x.CreatedAt, x.Id }).IsDescending();
+            job.HasIndex(x => x.Status);
+        });
+        model.Entity<StageRow>(stage =>
+        {
+            stage.ToTable("stages");
+            stage.Property(x => x.ErrorJson).HasColumnName("error").HasColumnType("jsonb");
+            stage.Property(x => x.Version).IsRowVersion();
+            stage.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+            stage.HasIndex(x => new { x.JobId, x.Ordinal }).IsUnique();
+            stage.HasIndex(x => x.Status);
+        });
+        model.Entity<JobEventRow>(e =>
+        {
+            e.ToTable("job_events");
+            e.Property(x => x.Id).UseIdentityAlwaysColumn();
+            e.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+            e.HasIndex(x => new { x.JobId, x.Id });
+        });
+        model.Entity<ArtifactRow>(artifact =>
+        {
+            artifact.ToTable("artifacts");
+            artifact.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+            artifact.HasIndex(x => new { x.JobId, x.Stage, x.Layer, x.Name });
+        });
+        model.Entity<DatasetRow>(dataset =>
+        {
+            dataset.ToTable("datasets");
+            dataset.Property(x => x.StatisticsJson).HasColumnName("statistics").HasColumnType("jsonb");
+            dataset.HasIndex(x => new { x.Name, x.ApiKeyId }).IsUnique().AreNullsDistinct(false);
+        });
+        model.Entity<LayerRow>(layer =>
+        {
+            layer.ToTable("layers");
+            layer.HasKey(x => new { x.JobId, x.Layer });
+            layer.Property(x => x.SaeJson).HasColumnName("sae").HasColumnType("jsonb");
+            layer.Property(x => x.TrainingJson).HasColumnName("training").HasColumnType("jsonb");
+            layer.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+        });
+        model.Entity<FeatureRow>(feature =>
+        {
+            feature.ToTable("features");
+            feature.HasKey(x => new { x.JobId, x.Layer, x.Index });
+            feature.Property(x => x.HistogramJson).HasColumnName("histogram").HasColumnType("jsonb");
+            feature.Property(x => x.ContextsJson).HasColumnName("contexts").HasColumnType("jsonb");
+            feature.Property(x => x.PromotedJson).HasColumnName("promoted").HasColumnType("jsonb");
+            feature.Property(x => x.SuppressedJson).HasColumnName("suppressed").HasColumnType("jsonb");
+            feature.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+        });
+        model.Entity<FeatureLabelRow>(label =>
+        {
+            label.ToTable("feature_labels");
+            label.HasKey(x => new { x.JobId, x.Layer, x.Index, x.Task });
+            label.Property(x => x.SummaryJson).HasColumnName("summary").HasColumnType("jsonb");
+            label.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+            label.HasIndex(x => new { x.JobId, x.Layer, x.Task, x.Label });
+        });
+        model.Entity<CellRow>(cell =>
+        {
+            cell.ToTable("cells");
+            cell.HasKey(x => new { x.JobId, x.Layer, x.Task, x.Label });
+            cell.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+        });
+        model.Entity<ProbeRow>(probe =>
+        {
+            probe.ToTable("probes");
+            probe.HasKey(x => new { x.JobId, x.Layer, x.Task });
+            probe.Property(x => x.InformationJson).HasColumnName("information").HasColumnType("jsonb");
+            probe.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+        });
+        model.Entity<ApiKeyRow>(key =>
+        {
+            key.ToTable("api_keys");
+            key.HasIndex(x => x.Sha256).IsUnique();
+        });
+        model.Entity<IdempotencyKeyRow>(key =>
+        {
+            key.ToTable("idempotency_keys");
+            key.HasKey(x => new { x.Owner, x.Key });
+            key.HasIndex(x => x.CreatedAt);
+        });
+        model.Entity<WebhookDeliveryRow>(delivery =>
+        {
+            delivery.ToTable("webhook_deliveries");
+            delivery.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
+            delivery.HasIndex(x => x.NextAttemptAt);
+        });
+    }
+}
