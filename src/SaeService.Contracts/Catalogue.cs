@@ -49,3 +49,7 @@ public sealed record Model
     public required bool Usable { get; init; }
     public string? Problem { get; init; }
 }
+
+/// <summary>Asks for a model to be made ready ahead of a job.</summary>
+/// <param name="Id">As in <see cref="ModelReference.Id"/>.</param>
+public sealed record ModelRequest(string Id);

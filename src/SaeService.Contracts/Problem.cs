@@ -25,16 +25,21 @@ public sealed record Problem
 /// <summary>Input that can not be accepted. Everything that refuses a request or fails a stage for the caller's sake throws this.</summary>
 /// <param name="code">One of <see cref="ProblemCodes"/>.</param>
 /// <param name="field">JSON path of the member at fault, where one is: <c>$.model.id</c>.</param>
-public sealed class ProblemException(string code, string detail, string? field = null, Exception? inner = null) : Exception(detail, inner)
+/// <param name="errors">Where several members are at fault: messages by JSON path.</param>
+public sealed class ProblemException(string code, string detail, string? field = null, Exception? inner = null,
+    IReadOnlyDictionary<string, string[]>? errors = null) : Exception(detail, inner)
 {
     public string Code { get; } = code;
     public string? Field { get; } = field;
+    public IReadOnlyDictionary<string, string[]>? Errors { get; } =
+        errors ?? (field is null ? null : new Dictionary<string, string[]> { [field] = [detail] });
 }
 
 /// <summary>Every problem the service answers with: code, HTTP status, title.</summary>
 public static class ProblemCodes
 {
     public const string InvalidRequest = "invalid_request";
+    public const string InvalidParameter = "invalid_parameter";
     public const string MalformedJson = "malformed_json";
     public const string UnknownField = "unknown_field";
     public const string UnknownModel = "unknown_model";
@@ -48,8 +53,10 @@ public static class ProblemCodes
     public const string TaskNotInDataset = "task_not_in_dataset";
     public const string LayerOutOfRange = "layer_out_of_range";
     public const string AlignmentFailed = "alignment_failed";
+    public const string NotAvailable = "not_available";
     public const string InsufficientResources = "insufficient_resources";
     public const string NotFound = "not_found";
+    public const string MethodNotAllowed = "method_not_allowed";
     public const string NotReady = "not_ready";
     public const string Conflict = "conflict";
     public const string IdempotencyMismatch = "idempotency_key_reused";
@@ -67,6 +74,7 @@ public static class ProblemCodes
     private static readonly Dictionary<string, (int Status, string Title)> s_known = new()
     {
         [InvalidRequest] = (422, "The request is not valid"),
+        [InvalidParameter] = (400, "A parameter of the address or a header is not valid"),
         [MalformedJson] = (400, "The body is not valid JSON"),
         [UnknownField] = (400, "The request has a member that is not known"),
         [UnknownModel] = (422, "The model is not known"),
@@ -80,10 +88,12 @@ public static class ProblemCodes
         [TaskNotInDataset] = (422, "The data set does not have this task"),
         [LayerOutOfRange] = (422, "The model does not have this layer"),
         [AlignmentFailed] = (422, "Too few words could be aligned with the model's tokens"),
+        [NotAvailable] = (422, "This version of the service can not do this"),
         [InsufficientResources] = (422, "The job needs more than this service may use"),
         [NotFound] = (404, "Not found"),
+        [MethodNotAllowed] = (405, "The method is not allowed here"),
         [NotReady] = (409, "Not ready yet"),
-        [Conflict] = (409, "The job's state does not allow this"),
+        [Conflict] = (409, "The present state does not allow this"),
         [IdempotencyMismatch] = (422, "The idempotency key was used with another body"),
         [IdempotencyInFlight] = (409, "A request with this idempotency key is in flight"),
         [TooLarge] = (413, "The upload is too large"),
