@@ -1,1 +1,26 @@
-return 0;
+using System.CommandLine;
+using SaeService.Cli;
+
+var root = new RootCommand("sae: what does each layer of a language model do? Runs the service, submits analyses and shows their results.")
+{
+    LocalCommands.Up(),
+    LocalCommands.Demo(),
+    JobCommands.Submit(),
+    JobCommands.Watch(),
+    JobCommands.Show(),
+    OperatorCommands.Migrate(),
+    OperatorCommands.Keys(),
+};
+try
+{
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });
+}
+catch (OperationCanceledException)
+{
+    return 130;
+}
+catch (CliException e)
+{
+    await Console.Error.WriteLineAsync(e.Message);
+    return 1;
+}

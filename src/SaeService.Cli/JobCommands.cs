@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Json;
+using SaeService.Contracts;
+using Spectre.Console;
+
+namespace SaeService.Cli;
+
+/// <summary><c>sae submit</c>, <c>sae watch</c> and <c>sae show</c>: the interface from the terminal.</summary>
+public static class JobCommands
+{
+    private static readonly Option<Uri> s_address = new("--address")
+    {
+        Description = "Address of the service (SAE_ADDRESS)",
+        DefaultValueFactory = _ => new Uri(Environment.GetEnvironmentVariable("SAE_ADDRESS") is { Length: > 0 } set ? set : "http://127.0.0.1:5080"),
+    };
+    private static readonly Option<bool> s_json = new("--json") { Description = "Print the JSON as the service sends it" };
+
+    private static ServiceClient Client(ParseResult parsed) => new(parsed.GetValue(s_address)!, Environment.GetEnvironmentVariable("SAE_API_KEY"));
+
+    public static Command Submit()
+    {
+        var file = new Argument<FileInfo>("request") { Description = "A JSON file with the request; - reads standard input" };
+        var command = new Command("submit", "Submit a job and print its id") { file, s_address, s_json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var source = parsed.GetValue(file)!;
+            var text = source.Name == "-" ? await Console.In.ReadToEndAsync(ct) : await File.ReadAllTextAsync(source.FullName, ct);
+            JobRequest request;
+            try
+            {
+                request = JsonSerializer.Deserialize<JobRequest>(text, Wire.Json) ?? throw new CliException("the request is null");
+            }
+            catch (JsonException e)
+            {
+                throw new CliException($"the request can not be read: {e.Message}", e);
+            }
+            using var client = Client(parsed);
+            var job = await client.SubmitAsync(request, ct);
+            Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(job, Wire.IndentedJson) : job.Id.ToString());
+            return 0;
+        });
+        return command;
+    }
+
+    public static Command Watch()
+    {
+        var id = new Argument<Guid>("job");
+        var command = new Command("watch", "Follow a job to its end; exit status 0 only if it succeeds") { id, s_address, s_json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var client = Client(parsed);
+            var job = await JobWatcher.WatchAsync(client, parsed.GetValue(id), ct);
+            Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(job, Wire.IndentedJson) : $"{job.Status.ToString().ToLowerInvariant()} {job.Error?.Detail}".TrimEnd());
+            return job.Status == JobStatus.Succeeded ? 0 : 1;
+        });
+        return command;
+    }
+
+    public static Command Show()
+    {
+        var id = new Argument<Guid>("job");
+        var command = new Command("show", "What each layer does, of a finished job") { id, s_address, s_json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var client = Client(parsed);
+            var document = await client.DocumentAsync(parsed.GetValue(id), ct);
+            if (parsed.GetValue(s_json))
+                Console.WriteLine(Encoding.UTF8.GetString(document));
+            else
+                LayerTable.Print(JsonSerializer.Deserialize<LayerFunctionalityDocument>(document, Wire.Json)!);
+            return 0;
+        });
+        return command;
+    }
+}

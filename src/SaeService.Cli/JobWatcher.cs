@@ -1,0 +1,65 @@
+using SaeService.Contracts;
+using Spectre.Console;
+
+namespace SaeService.Cli;
+
+/// <summary>Follows a job to its end: a progress bar in a terminal, a line a change elsewhere.</summary>
+public static class JobWatcher
+{
+    public static async Task<Job> WatchAsync(ServiceClient client, Guid id, CancellationToken ct)
+    {
+        return Console.IsOutputRedirected ? await WatchInLinesAsync(client, id, ct) : await WatchWithBarAsync(client, id, ct);
+    }
+
+    public static bool Ended(Job job) => job.Status is JobStatus.Succeeded or JobStatus.Failed or JobStatus.Cancelled;
+
+    private static async Task<Job> WatchWithBarAsync(ServiceClient client, Guid id, CancellationToken ct)
+    {
+        Job job = null!;
+        await AnsiConsole.Progress()
+            .AutoClear(true)
+            .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
+            .StartAsync(async progress =>
+            {
+                var bar = progress.AddTask("waiting for a worker", maxValue: 1);
+                do
+                {
+                    job = await client.JobAsync(id, ct);
+                    bar.Value = job.Progress.Fraction;
+                    bar.Description = Markup.Escape(Describe(job));
+                    if (!Ended(job))
+                        await Task.Delay(500, ct);
+                } while (!Ended(job));
+            });
+        return job;
+    }
+
+    private static async Task<Job> WatchInLinesAsync(ServiceClient client, Guid id, CancellationToken ct)
+    {
+        var last = "";
+        while (true)
+        {
+            var job = await client.JobAsync(id, ct);
+            var now = $"{job.Status.ToString().ToLowerInvariant()} {job.Stage?.ToString().ToLowerInvariant()} {job.Progress.Done}/{job.Progress.Total}";
+            if (now != last)
+                Console.WriteLine($"{job.Progress.Fraction,6:P0}  {Describe(job)}");
+            last = now;
+            if (Ended(job))
+                return job;
+            await Task.Delay(500, ct);
+        }
+    }
+
+    private static string Describe(Job job)
+    {
+        if (job.Status == JobStatus.Queued)
+            return "waiting for a worker";
+        if (job.Stage is not { } stage)
+            return job.Status.ToString().ToLowerInvariant();
+        var layers = job.Layers.Where(l => l.Status == StageStatus.Running).Select(l => l.Layer).ToList();
+        var where = layers.Count == 0 ? "" : $", layer {string.Join(", ", layers)}";
+        var pace = job.Progress.TokensPerSecond is { } tokens ? $", {tokens:N0} tokens/s" : "";
+        var eta = job.Progress.EtaSeconds is { } seconds ? $", about {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";
+        return $"{stage.ToString().ToLowerInvariant()}{where} ({job.Progress.Done} of {job.Progress.Total} stages{pace}{eta})";
+    }
+}

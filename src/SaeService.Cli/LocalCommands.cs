@@ -1,0 +1,123 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using SaeService.Contracts;
+using Spectre.Console;
+
+namespace SaeService.Cli;
+
+/// <summary><c>sae up</c> and <c>sae demo</c>: the whole service on this machine, with or without a first job.</summary>
+public static class LocalCommands
+{
+    private static readonly Option<int> s_port = new("--port") { Description = "Port of the interface on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 5080 };
+    private static readonly Option<string> s_home = new("--home") { Description = "Folder of the private cluster, artifacts and logs", DefaultValueFactory = _ => LocalService.DefaultHome };
+    private static readonly Option<string[]> s_models = new("--models") { Description = "Folder whose sub-folders can be named as models", DefaultValueFactory = _ => [] };
+    private static readonly Option<string[]> s_datasets = new("--datasets") { Description = "Folder whose entries can be named as data sets", DefaultValueFactory = _ => [] };
+    private static readonly Option<int> s_workers = new("--workers") { Description = "Worker processes", DefaultValueFactory = _ => 1 };
+
+    public static Command Up()
+    {
+        var command = new Command("up", "Start Postgres (a private cluster if none is given), the interface and a worker; stays until Ctrl-C") { s_port, s_home, s_models, s_datasets, s_workers };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var stop = new StopSignal(ct);
+            await using var service = await StartAsync(parsed, stop.Token);
+            PrintAddresses(service, null);
+            await stop.WaitAsync();
+            return 0;
+        });
+        return command;
+    }
+
+    public static Command Demo()
+    {
+        var exit = new Option<bool>("--exit") { Description = "End after the job instead of staying up" };
+        var json = new Option<FileInfo?>("--json") { Description = "Write the layer-functionality document to this file" };
+        var model = new Option<string>("--model") { Description = "Model to analyse", DefaultValueFactory = _ => "sample" };
+        var dataset = new Option<string>("--dataset") { Description = "Labelled data set", DefaultValueFactory = _ => "sample" };
+        var split = new Option<string?>("--split") { Description = "Parts of the data set, joined by +" };
+        var tokens = new Option<long?>("--train-tokens") { Description = "Tokens each autoencoder is trained on, epochs counted" };
+        var command = new Command("demo", "The same, then analyse the bundled sample by HTTP and show what each layer does")
+        {
+            s_port, s_home, s_models, s_datasets, s_workers, exit, json, model, dataset, split, tokens,
+        };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var stop = new StopSignal(ct);
+            await using var service = await StartAsync(parsed, stop.Token);
+            using var client = new ServiceClient(service.Address);
+            var request = new JobRequest
+            {
+                Model = new(parsed.GetValue(model)!),
+                Dataset = new(parsed.GetValue(dataset)!, parsed.GetValue(split)),
+                Sae = new SaeSettings { TrainTokens = parsed.GetValue(tokens) ?? (parsed.GetValue(model) == "sample" ? 500_000 : null) },
+            };
+            AnsiConsole.MarkupLineInterpolated($"[bold]POST {service.Address}v1/jobs[/]");
+            AnsiConsole.WriteLine(JsonSerializer.Serialize(request, s_brief));
+            var job = await client.SubmitAsync(request, stop.Token);
+            job = await JobWatcher.WatchAsync(client, job.Id, stop.Token);
+            if (job.Status != JobStatus.Succeeded)
+                throw new CliException($"the job {job.Status.ToString().ToLowerInvariant()}: {job.Error?.Detail} {job.Error?.Remedy} (logs in {Path.Combine(service.Home, "logs")})");
+            var document = await client.DocumentAsync(job.Id, stop.Token);
+            if (parsed.GetValue(json) is { } file)
+                await File.WriteAllBytesAsync(file.FullName, document, stop.Token);
+            LayerTable.Print(JsonSerializer.Deserialize<LayerFunctionalityDocument>(document, Wire.Json)!);
+            AnsiConsole.MarkupLineInterpolated($"[grey]{(job.FinishedAt - job.CreatedAt)!.Value.TotalSeconds:F0} s from request to document[/]");
+            PrintAddresses(service, job);
+            if (!parsed.GetValue(exit))
+                await stop.WaitAsync();
+            return 0;
+        });
+        return command;
+    }
+
+    private static readonly JsonSerializerOptions s_brief = new(Wire.IndentedJson) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+
+    private static Task<LocalService> StartAsync(ParseResult parsed, CancellationToken ct) =>
+        LocalService.StartAsync(
+            new(Path.GetFullPath(parsed.GetValue(s_home)!), parsed.GetValue(s_port), parsed.GetValue(s_models)!, parsed.GetValue(s_datasets)!, Math.Clamp(parsed.GetValue(s_workers), 1, 64)),
+            line => AnsiConsole.MarkupLineInterpolated($"[grey]{line}[/]"), ct);
+
+    private static void PrintAddresses(LocalService service, Job? job)
+    {
+        var grid = new Grid().AddColumn().AddColumn();
+        if (job is not null)
+            grid.AddRow("what each layer does", new Uri(service.Address, $"/v1/jobs/{job.Id}/layers").ToString());
+        grid.AddRow("Swagger UI", new Uri(service.Address, "/swagger").ToString());
+        grid.AddRow("Hangfire dashboard", new Uri(service.Address, "/hangfire").ToString());
+        grid.AddRow("logs", Path.Combine(service.Home, "logs"));
+        AnsiConsole.Write(grid);
+    }
+
+    /// <summary>Ctrl-C, SIGTERM and SIGHUP end the wait, not the process: what was started is stopped first.</summary>
+    private sealed class StopSignal : IDisposable
+    {
+        private readonly CancellationTokenSource _source;
+        private readonly List<PosixSignalRegistration> _registrations = [];
+
+        public StopSignal(CancellationToken outer)
+        {
+            _source = CancellationTokenSource.CreateLinkedTokenSource(outer);
+            foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP })
+                _registrations.Add(PosixSignalRegistration.Create(signal, context =>
+                {
+                    context.Cancel = true;
+                    _source.Cancel();
+                }));
+        }
+
+        public CancellationToken Token => _source.Token;
+
+        public async Task WaitAsync()
+        {
+            AnsiConsole.MarkupLine("[grey]Ctrl-C stops it.[/]");
+            await Task.Delay(Timeout.Infinite, _source.Token).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+
+        public void Dispose()
+        {
+            _registrations.ForEach(r => r.Dispose());
+            _source.Dispose();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+using System.CommandLine;
+using Npgsql;
+using SaeService.Queueing;
+using SaeService.Storage;
+using Spectre.Console;
+
+namespace SaeService.Cli;
+
+/// <summary><c>sae migrate</c> and <c>sae keys</c>: what whoever runs the service does to its database.</summary>
+public static class OperatorCommands
+{
+    private static readonly Option<string?> s_database = new("--database")
+    {
+        Description = "Connection string (ConnectionStrings__Default)",
+        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("ConnectionStrings__Default"),
+        Recursive = true,
+    };
+
+    private static string Database(ParseResult parsed) => parsed.GetValue(s_database) is { Length: > 0 } named
+        ? named
+        : throw new CliException("which database? Give --database or set ConnectionStrings__Default");
+
+    public static Command Migrate()
+    {
+        var command = new Command("migrate", "Bring the database's tables, and Hangfire's, to this version") { s_database };
+        command.SetAction(async (parsed, ct) =>
+        {
+            await Migrator.MigrateAsync(Database(parsed), HangfireSetup.InstallSchema, ct);
+            Console.WriteLine("the database is up to date");
+            return 0;
+        });
+        return command;
+    }
+
+    public static Command Keys()
+    {
+        var name = new Option<string>("--name") { Description = "Whose key it is", Required = true };
+        var scope = new Option<string>("--scope") { Description = "read, submit or admin; each includes the ones before", DefaultValueFactory = _ => "submit" };
+        scope.AcceptOnlyFromAmong([.. ApiKeys.Scopes]);
+        var create = new Command("create", "Make a key and print it: the only time that it is shown") { name, scope };
+        create.SetAction((parsed, ct) => WithKeysAsync(parsed, async keys =>
+        {
+            try
+            {
+                var (row, key) = await keys.CreateAsync(parsed.GetValue(name)!, parsed.GetValue(scope)!, ct);
+                await Console.Error.WriteLineAsync($"key {row.Prefix}… of '{row.Name}', scope {row.Scope}; it is not stored, keep it:");
+                Console.WriteLine(key);
+            }
+            catch (ArgumentException e)
+            {
+                throw new CliException(e.Message, e);
+            }
+        }));
+        var list = new Command("list", "All keys, revoked ones too");
+        list.SetAction((parsed, ct) => WithKeysAsync(parsed, async keys =>
+        {
+            var table = new Table().RoundedBorder().AddColumns("prefix", "name", "scope", "created", "last used", "revoked");
+            foreach (var key in await keys.ListAsync(ct))
+                table.AddRow(key.Prefix, Markup.Escape(key.Name), key.Scope, $"{key.CreatedAt:u}", $"{key.LastUsedAt:u}", $"{key.RevokedAt:u}");
+            AnsiConsole.Write(table);
+        }));
+        var which = new Argument<string>("key") { Description = "The key's prefix, id or name" };
+        var revoke = new Command("revoke", "End a key") { which };
+        revoke.SetAction((parsed, ct) => WithKeysAsync(parsed, async keys =>
+        {
+            var revoked = await keys.RevokeAsync(parsed.GetValue(which)!, ct)
+                ?? throw new CliException($"no live key, or more than one, is meant by '{parsed.GetValue(which)}'");
+            Console.WriteLine($"revoked {revoked.Prefix}… of '{revoked.Name}'");
+        }));
+        return new Command("keys", "API keys") { create, list, revoke, s_database };
+    }
+
+    private static async Task<int> WithKeysAsync(ParseResult parsed, Func<ApiKeys, Task> act)
+    {
+        await using var database = NpgsqlDataSource.Create(Database(parsed));
+        await act(new ApiKeys(database));
+        return 0;
+    }
+}
