@@ -250,8 +250,8 @@ public sealed class IdempotencyKeyRow
     public required string Key { get; set; }
     public required byte[] BodySha256 { get; set; }
 
-    /// <summary>Null while the first request is in flight.</summary>
-    public Guid? JobId { get; set; }
+    /// <summary>The job that the first request made, in the same transaction as this row.</summary>
+    public Guid JobId { get; set; }
     public DateTimeOffset CreatedAt { get; set; }
 }
 

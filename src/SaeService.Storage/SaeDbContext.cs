@@ -32,7 +32,8 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
             job.Property(x => x.RequestJson).HasColumnName("request").HasColumnType("jsonb");
             job.Property(x => x.ErrorJson).HasColumnName("error").HasColumnType("jsonb");
             job.Property(x => x.Version).IsRowVersion();
-            job.HasIndex(x => new { x.CreatedAt, x.Id }).IsDescending();
+            // Ids are version 7 and so sort by time: lists page by id alone.
+            job.HasIndex(x => new { x.ApiKeyId, x.Id }).IsDescending();
             job.HasIndex(x => x.Status);
         });
         model.Entity<StageRow>(stage =>
@@ -55,7 +56,8 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
         {
             artifact.ToTable("artifacts");
             artifact.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
-            artifact.HasIndex(x => new { x.JobId, x.Stage, x.Layer, x.Name });
+            // A stage publishes once: no name twice.
+            artifact.HasIndex(x => new { x.JobId, x.Stage, x.Layer, x.Name }).IsUnique().AreNullsDistinct(false);
         });
         model.Entity<DatasetRow>(dataset =>
         {
@@ -111,6 +113,7 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
         {
             key.ToTable("idempotency_keys");
             key.HasKey(x => new { x.Owner, x.Key });
+            key.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
             key.HasIndex(x => x.CreatedAt);
         });
         model.Entity<WebhookDeliveryRow>(delivery =>
