@@ -1,0 +1,138 @@
+using SaeService.Interpretation.Statistics;
+
+namespace SaeService.Interpretation.Labels;
+
+/// <summary>Measures features against one task. Holds scratch space: one a thread.</summary>
+internal sealed class FeatureMeter(FeatureMajorCodes codes, LabelledWords words, HeldOutDocuments heldOut, TaskCounts task)
+{
+    private readonly List<float> _activations = [];
+    private readonly List<bool> _carries = [];
+    private readonly List<int> _types = [];
+    private readonly double[] _gain = new double[heldOut.Ids.Length];
+    private readonly double[] _fires = new double[heldOut.Ids.Length];
+
+    /// <param name="train">Words of each label it fires on, train. [K]</param>
+    /// <param name="held">The same, held out. [K]</param>
+    public FeatureMeasures Measure(int feature, int label, ReadOnlySpan<int> train, ReadOnlyMemory<int> held)
+    {
+        _activations.Clear();
+        _carries.Clear();
+        _types.Clear();
+        int sentences = 0, lastSentence = -1;
+        double weight = 0, weightOfLabel = 0, gain = 0;
+        var fires = codes.Words(feature);
+        var values = codes.Values(feature);
+        for (var n = 0; n < fires.Length; n++)
+        {
+            var word = fires[n];
+            if (heldOut.PositionOf(words.Document[word]) < 0 || task.Labels.Of[word] < 0)
+                continue;
+            var carries = task.Labels.Of[word] == label;
+            _activations.Add(values[n]);
+            _carries.Add(carries);
+            _types.Add(words.Type[word]);
+            weight += values[n];
+            weightOfLabel += carries ? values[n] : 0;
+            gain += task.ContextGain(words.Type[word], label, carries);
+            if (words.Sentence[word] != lastSentence)
+                sentences++;
+            lastSentence = words.Sentence[word];
+        }
+
+        var counts = held.Span;
+        var active = _types.Count;
+        var onHeldOut = new Contingency(counts[label], active, task.HeldOut[label], task.HeldOutTotal);
+        var table = new int[2 * task.Count];
+        for (var y = 0; y < task.Count; y++)
+        {
+            table[y] = counts[y];
+            table[task.Count + y] = task.HeldOut[y] - counts[y];
+        }
+        return new FeatureMeasures
+        {
+            Index = feature,
+            Label = label,
+            Train = new Contingency(train[label], Sum(train), task.Train[label], task.TrainTotal),
+            HeldOut = onHeldOut,
+            HeldOutByLabel = held,
+            WeightedConsistency = active == 0 ? 0 : weightOfLabel / weight,
+            Auroc = Auroc(onHeldOut),
+            Sentences = sentences,
+            MiBits = DiscreteInformation.MutualInformationBits(table, 2, task.Count),
+            ExpectedMiBits = active == 0 ? 0 : DiscreteInformation.ExpectedMutualInformationBits([active, task.HeldOutTotal - active], task.HeldOut),
+            Entropy = task.Count < 2 ? 0 : DiscreteInformation.EntropyBits(counts) / Math.Log2(task.Count),
+            LexicalDiversity = active == 0 ? 0 : Math.Pow(2, EntropyOfTypes()),
+            ContextGain = active == 0 ? 0 : gain / active,
+            Log10P = onHeldOut.Log10P,
+        };
+    }
+
+    /// <summary>The 95 % document-bootstrap interval of a feature's context gain, Σ gain / Σ fires.</summary>
+    public double[] ContextGainInterval(int feature, int label, DocumentBootstrap bootstrap)
+    {
+        Array.Clear(_gain);
+        Array.Clear(_fires);
+        foreach (var word in codes.Words(feature))
+        {
+            var document = heldOut.PositionOf(words.Document[word]);
+            if (document < 0 || task.Labels.Of[word] < 0)
+                continue;
+            _gain[document] += task.ContextGain(words.Type[word], label, task.Labels.Of[word] == label);
+            _fires[document]++;
+        }
+        return DocumentBootstrap.Interval(bootstrap.Ratios(_gain, _fires));
+    }
+
+    /// <summary>
+    /// Chance that a held-out word with the label has a higher activation than one without, silent words counted as 0 and ties as one half.
+    /// Null where either kind is missing.
+    /// </summary>
+    private double? Auroc(Contingency held)
+    {
+        double positives = held.Labelled, negatives = held.Total - held.Labelled;
+        if (positives == 0 || negatives == 0)
+            return null;
+        var activations = _activations.ToArray();
+        var carries = _carries.ToArray();
+        Array.Sort(activations, carries);
+        double silentPositives = positives - held.Hits, silentNegatives = negatives - (held.Active - held.Hits);
+        double won = silentPositives * silentNegatives / 2, below = silentNegatives;
+        for (var from = 0; from < activations.Length;)
+        {
+            double tiedPositives = 0, tiedNegatives = 0;
+            var to = from;
+            for (; to < activations.Length && activations[to] == activations[from]; to++)
+                if (carries[to])
+                    tiedPositives++;
+                else
+                    tiedNegatives++;
+            won += tiedPositives * (below + tiedNegatives / 2);
+            below += tiedNegatives;
+            from = to;
+        }
+        return won / (positives * negatives);
+    }
+
+    private double EntropyOfTypes()
+    {
+        _types.Sort();
+        var counts = new List<int>();
+        for (var from = 0; from < _types.Count;)
+        {
+            var to = from;
+            while (to < _types.Count && _types[to] == _types[from])
+                to++;
+            counts.Add(to - from);
+            from = to;
+        }
+        return DiscreteInformation.EntropyBits(counts.ToArray());
+    }
+
+    private static int Sum(ReadOnlySpan<int> counts)
+    {
+        var sum = 0;
+        foreach (var count in counts)
+            sum += count;
+        return sum;
+    }
+}

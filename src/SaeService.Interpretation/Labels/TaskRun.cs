@@ -1,0 +1,183 @@
+using SaeService.Contracts;
+using SaeService.Interpretation.Statistics;
+
+namespace SaeService.Interpretation.Labels;
+
+/// <summary>One task over one dictionary: counts, labels from train, measures, q, gates, in this order.</summary>
+internal sealed class TaskRun
+{
+    private readonly FeatureMajorCodes _codes;
+    private readonly LabelledWords _words;
+    private readonly HeldOutDocuments _heldOut;
+    private readonly LabelRules _rules;
+    private readonly TaskCounts _task;
+    private readonly int[] _train; // [F, K] words of a label a feature fires on
+    private readonly int[] _held;  // [F, K]
+    private readonly int _tests;
+
+    public TaskRun(FeatureMajorCodes codes, LabelledWords words, HeldOutDocuments heldOut, TaskLabels labels, LabelRules rules, DocumentBootstrap bootstrap,
+        ParallelOptions parallel)
+    {
+        _codes = codes;
+        _words = words;
+        _heldOut = heldOut;
+        _rules = rules;
+        _task = new TaskCounts(words, labels);
+        _train = new int[checked(codes.Features * _task.Count)];
+        _held = new int[_train.Length];
+        Measures = new FeatureMeasures?[codes.Features];
+
+        Parallel.For(0, codes.Features, parallel, NewMeter, (feature, _, meter) =>
+        {
+            Count(feature);
+            if (ChooseLabel(feature) is { } label)
+                Measures[feature] = meter.Measure(feature, label, Train(feature), HeldOf(feature));
+            return meter;
+        }, _ => { });
+
+        var tested = Measures.Where(m => m is { HeldOut.Active: > 0 }).Select(m => m!).ToArray();
+        _tests = tested.Length;
+        var q = MultipleTests.BenjaminiHochberg(Array.ConvertAll(tested, m => m.Log10P));
+        for (var n = 0; n < tested.Length; n++)
+            tested[n].Q = q[n];
+
+        Parallel.For(0, codes.Features, parallel, NewMeter, (feature, _, meter) =>
+        {
+            if (Measures[feature] is { } of)
+                Judge(of, meter, bootstrap);
+            return meter;
+        }, _ => { });
+    }
+
+    /// <summary>By feature; null where train documents give it no label.</summary>
+    public FeatureMeasures?[] Measures { get; }
+
+    public TaskLabelling Compact()
+    {
+        var labels = new List<LabelUnion>();
+        var consistent = new List<FeatureSummary>();
+        var ofLabel = Measures.Where(m => m is not null).Select(m => m!).ToLookup(m => m.Label);
+        var fired = new bool[_words.Count];
+        for (var label = 0; label < _task.Count; label++)
+        {
+            if (_task.Labels.Excluded.Contains(label))
+                continue;
+            var passed = ofLabel[label].Where(m => m.FailedGates.Count == 0).OrderByDescending(m => m.HeldOut.F1).ThenBy(m => m.Index).ToArray();
+            consistent.AddRange(passed.Select(Summary));
+            var candidate = passed.Length > 0 ? null : ofLabel[label].Where(m => m.Suggestive(_rules))
+                .OrderBy(m => m.FailedGates.Count).ThenByDescending(m => m.HeldOut.F1).ThenBy(m => m.Index).FirstOrDefault();
+            labels.Add(new LabelUnion
+            {
+                Label = _task.Labels.Names[label],
+                TrainWords = _task.Train[label],
+                HeldOutWords = _task.HeldOut[label],
+                Features = passed.Length,
+                Lexical = passed.Count(m => m.Kind(_rules) == FeatureKind.Lexical),
+                Contextual = passed.Count(m => m.Kind(_rules) == FeatureKind.Contextual),
+                Mixed = passed.Count(m => m.Kind(_rules) == FeatureKind.Mixed),
+                Union = passed.Length == 0 ? null : Union(passed, label, fired),
+                Best = Best(label) is { } best ? Summary(best) : null,
+                Candidate = candidate is null ? null : Summary(candidate),
+                CandidateFailedGates = candidate?.FailedGates ?? [],
+            });
+        }
+        return new TaskLabelling(_task.Labels.Task, _tests, consistent, labels);
+    }
+
+    private FeatureMeter NewMeter() => new(_codes, _words, _heldOut, _task);
+    private ReadOnlySpan<int> Train(int feature) => _train.AsSpan(feature * _task.Count, _task.Count);
+    private ReadOnlyMemory<int> HeldOf(int feature) => _held.AsMemory(feature * _task.Count, _task.Count);
+    private FeatureSummary Summary(FeatureMeasures of) => of.Summary(_task.Labels, _rules);
+
+    private void Count(int feature)
+    {
+        var train = _train.AsSpan(feature * _task.Count, _task.Count);
+        var held = _held.AsSpan(feature * _task.Count, _task.Count);
+        foreach (var word in _codes.Words(feature))
+        {
+            var label = _task.Labels.Of[word];
+            if (label < 0)
+                continue;
+            if (_words.PartOf(word) == Part.Train)
+                train[label]++;
+            else
+                held[label]++;
+        }
+    }
+
+    /// <summary>Of the labels it may have, the one of highest F1 on train; the first of equals. Null where none occurs with it.</summary>
+    private int? ChooseLabel(int feature)
+    {
+        var counts = Train(feature);
+        var active = 0;
+        foreach (var count in counts)
+            active += count;
+        int? chosen = null;
+        var best = 0.0;
+        for (var label = 0; label < counts.Length; label++)
+        {
+            var f1 = TrainF1(counts[label], active, label);
+            if (f1 > best && !_task.Labels.Excluded.Contains(label))
+                (best, chosen) = (f1, label);
+        }
+        return chosen;
+    }
+
+    private double TrainF1(int hits, int active, int label) => hits == 0 ? 0 : 2.0 * hits / (active + _task.Train[label]);
+
+    private void Judge(FeatureMeasures of, FeatureMeter meter, DocumentBootstrap bootstrap)
+    {
+        // The interval decides between contextual and mixed only, so those that are lexical or insignificant anyway go without.
+        if (of.HeldOut.Active >= _rules.MinSupport && of.Q < _rules.Fdr && of.Kind(_rules) != FeatureKind.Lexical)
+            of.ContextGainCi95 = meter.ContextGainInterval(of.Index, of.Label, bootstrap);
+        of.FailedGates = of.Gates(_rules);
+    }
+
+    private FeatureMeasures? Best(int label)
+    {
+        int chosen = -1;
+        var best = 0.0;
+        for (var feature = 0; feature < _codes.Features; feature++)
+        {
+            var counts = Train(feature);
+            if (counts[label] == 0)
+                continue;
+            var active = 0;
+            foreach (var count in counts)
+                active += count;
+            var f1 = TrainF1(counts[label], active, label);
+            if (f1 > best)
+                (best, chosen) = (f1, feature);
+        }
+        if (chosen < 0)
+            return null;
+        if (Measures[chosen] is { } own && own.Label == label)
+            return own;
+        var of = NewMeter().Measure(chosen, label, Train(chosen), HeldOf(chosen));
+        of.Q = Math.Min(1, Math.Pow(10, of.Log10P) * Math.Max(1, _tests));
+        of.FailedGates = of.Gates(_rules);
+        return of;
+    }
+
+    private UnionCounts Union(FeatureMeasures[] features, int label, bool[] fired)
+    {
+        Array.Clear(fired);
+        foreach (var feature in features)
+            foreach (var word in _codes.Words(feature.Index))
+                fired[word] = true;
+        var documents = _heldOut.Ids.Length;
+        var counts = new UnionCounts(new int[documents], new int[documents], new int[documents]);
+        for (var word = 0; word < fired.Length; word++)
+        {
+            var document = _heldOut.PositionOf(_words.Document[word]);
+            if (document < 0 || _task.Labels.Of[word] < 0)
+                continue;
+            var carries = _task.Labels.Of[word] == label;
+            if (fired[word])
+                (carries ? counts.TruePositives : counts.FalsePositives)[document]++;
+            else if (carries)
+                counts.FalseNegatives[document]++;
+        }
+        return counts;
+    }
+}
