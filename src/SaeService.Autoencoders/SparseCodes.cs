@@ -1,3 +1,7 @@
+using SaeService.Checkpoints;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
 namespace SaeService.Autoencoders;
 
 /// <summary>
@@ -12,4 +16,90 @@ public sealed class SparseCodes(int width, long[] start, int[] index, float[] va
     public float[] Value { get; } = value;   // [nnz]
     public int Rows => Start.Length - 1;
     public long NonZeros => Start[^1];
+
+    public ReadOnlySpan<int> RowIndex(int row) => Index.AsSpan((int)Start[row], (int)(Start[row + 1] - Start[row]));
+    public ReadOnlySpan<float> RowValue(int row) => Value.AsSpan((int)Start[row], (int)(Start[row + 1] - Start[row]));
+
+    /// <summary>Writes safetensors: <c>start</c> I64 [rows + 1], <c>index</c> I32 [nnz], <c>value</c> F32 [nnz], and the width as metadata.</summary>
+    public void Save(string path)
+    {
+        var n = (int)NonZeros;
+        SafetensorsWriter.Write(path,
+            [
+                TensorSource.Of<long>("start", DType.I64, [Start.Length], Start),
+                TensorSource.Of<int>("index", DType.I32, [n], Index.AsMemory(0, n)),
+                TensorSource.Of<float>("value", DType.F32, [n], Value.AsMemory(0, n)),
+            ],
+            new Dictionary<string, string> { ["format"] = "saeservice.codes.1", ["width"] = Width.ToString(CultureInfo.InvariantCulture) });
+    }
+
+    /// <exception cref="InvalidDataException">The file is not what <see cref="Save"/> writes; the message names what is wrong and where.</exception>
+    public static SparseCodes Load(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        if (!int.TryParse(file.Metadata.GetValueOrDefault("width"), NumberStyles.None, CultureInfo.InvariantCulture, out var width))
+            throw new InvalidDataException($"{path} has no width in its metadata: no sparse codes");
+        var codes = new SparseCodes(width, Read<long>(file, "start", DType.I64), Read<int>(file, "index", DType.I32), Read<float>(file, "value", DType.F32));
+        codes.Check(path);
+        return codes;
+    }
+
+    private void Check(string path)
+    {
+        if (Start.Length == 0 || Start[0] != 0 || Start[^1] != Index.Length || Index.Length != Value.Length)
+            throw new InvalidDataException($"{path}: {Index.Length} indices and {Value.Length} values do not agree with the row starts");
+        for (var row = 0; row < Rows; row++)
+        {
+            // Starts are checked before they are used: they come from the file.
+            if (Start[row + 1] < Start[row] || Start[row + 1] > Index.Length)
+                throw new InvalidDataException($"{path}: row {row} ends at {Start[row + 1]}, before its start or after the last value");
+            var before = -1;
+            for (var i = Start[row]; i < Start[row + 1]; i++)
+            {
+                if (Index[i] <= before || Index[i] >= Width)
+                    throw new InvalidDataException($"{path}: row {row} has feature {Index[i]} after {before}, of {Width}");
+                if (!(Value[i] > 0) || !float.IsFinite(Value[i]))
+                    throw new InvalidDataException($"{path}: row {row} has the value {Value[i]} at feature {Index[i]}");
+                before = Index[i];
+            }
+        }
+    }
+
+    private static T[] Read<T>(SafetensorsFile file, string name, DType dtype) where T : unmanaged
+    {
+        if (!file.Tensors.TryGetValue(name, out var entry) || entry.DType != dtype || entry.Shape.Length != 1)
+            throw new InvalidDataException($"{file.Path}: tensor '{name}' is {(entry is null ? "absent" : entry.DType + entry.ShapeText)}, expected {dtype} of one dimension");
+        return MemoryMarshal.Cast<byte, T>(file.Bytes(name)).ToArray();
+    }
+}
+
+/// <summary>Appends rows to <see cref="SparseCodes"/> that are not known at once.</summary>
+public sealed class SparseCodesBuilder(int width)
+{
+    private readonly List<long> start = [0];
+    private readonly List<int> index = [];
+    private readonly List<float> value = [];
+
+    public int Rows => start.Count - 1;
+
+    /// <param name="indices">Ascending, below the width.</param>
+    /// <param name="values">Above 0.</param>
+    public void Add(ReadOnlySpan<int> indices, ReadOnlySpan<float> values)
+    {
+        if (indices.Length != values.Length)
+            throw new ArgumentException($"{indices.Length} indices with {values.Length} values", nameof(values));
+        index.AddRange(indices);
+        value.AddRange(values);
+        start.Add(index.Count);
+    }
+
+    public void Add(SparseCodes rows)
+    {
+        if (rows.Width != width)
+            throw new ArgumentException($"codes of width {rows.Width} added to codes of width {width}", nameof(rows));
+        for (var i = 0; i < rows.Rows; i++)
+            Add(rows.RowIndex(i), rows.RowValue(i));
+    }
+
+    public SparseCodes Build() => new(width, [.. start], [.. index], [.. value]);
 }

@@ -1,0 +1,65 @@
+namespace SaeService.Autoencoders;
+
+/// <summary>
+/// The top-k of a batch turned round: for each latent the rows it fires on, ascending, with its values (compressed sparse columns). A
+/// counting sort over fixed chunks of rows, so that both passes run in parallel and the order does not depend on who did them.
+/// </summary>
+internal sealed unsafe class LatentIndex
+{
+    private const int Chunks = 8;
+    private readonly int latents;
+    private readonly Lanes lanes;
+    private readonly AlignedBuffer<int> cursor;    // [Chunks, F]
+
+    public LatentIndex(int latents, int maxRows, int k, Lanes lanes)
+    {
+        (this.latents, this.lanes) = (latents, lanes);
+        cursor = new((long)Chunks * latents);
+        Start = new(latents + 1);
+        Row = new((long)maxRows * k);
+        Value = new((long)maxRows * k);
+    }
+
+    public AlignedBuffer<int> Start { get; }      // [F + 1]
+    public AlignedBuffer<int> Row { get; }        // [nnz]
+    public AlignedBuffer<float> Value { get; }    // [nnz]
+
+    public void Build(TopKRows top, int rows)
+    {
+        lanes.For(Chunks, (chunk, _) =>
+        {
+            var count = cursor.Pointer + (long)chunk * latents;
+            new Span<int>(count, latents).Clear();
+            for (var i = (int)((long)rows * chunk / Chunks); i < (int)((long)rows * (chunk + 1) / Chunks); i++)
+            {
+                var index = top.Index.Pointer + (long)i * top.K;
+                for (var j = 0; j < top.Count.Pointer[i]; j++)
+                    count[index[j]]++;
+            }
+        });
+        var next = 0;
+        for (var latent = 0; latent < latents; latent++)
+        {
+            Start.Pointer[latent] = next;
+            for (var chunk = 0; chunk < Chunks; chunk++)
+            {
+                var count = cursor.Pointer + (long)chunk * latents + latent;
+                (*count, next) = (next, next + *count);
+            }
+        }
+        Start.Pointer[latents] = next;
+        lanes.For(Chunks, (chunk, _) =>
+        {
+            var at = cursor.Pointer + (long)chunk * latents;
+            for (var i = (int)((long)rows * chunk / Chunks); i < (int)((long)rows * (chunk + 1) / Chunks); i++)
+                for (var j = (long)i * top.K; j < (long)i * top.K + top.Count.Pointer[i]; j++)
+                {
+                    var entry = at[top.Index.Pointer[j]]++;
+                    Row.Pointer[entry] = i;
+                    Value.Pointer[entry] = top.Value.Pointer[j];
+                }
+        });
+    }
+
+    public void Clear() => Start.Span.Clear();
+}

@@ -1,0 +1,110 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using V = System.Runtime.Intrinsics.Vector256<float>;
+
+namespace SaeService.Autoencoders;
+
+/// <summary>Operations on padded rows (d a multiple of 16). The width of the vectors is fixed, so sums have the same bits on every machine with FMA.</summary>
+internal static unsafe class RowKernel
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Dot(float* a, float* b, int d)
+    {
+        V s0 = V.Zero, s1 = V.Zero;
+        for (var j = 0; j < d; j += 16)
+        {
+            s0 = Vector256.FusedMultiplyAdd(Vector256.Load(a + j), Vector256.Load(b + j), s0);
+            s1 = Vector256.FusedMultiplyAdd(Vector256.Load(a + j + 8), Vector256.Load(b + j + 8), s1);
+        }
+        return Vector256.Sum(s0 + s1);
+    }
+
+    /// <summary>y += a x</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddScaled(float* y, float a, float* x, int d)
+    {
+        var factor = Vector256.Create(a);
+        for (var j = 0; j < d; j += 8)
+            Vector256.FusedMultiplyAdd(factor, Vector256.Load(x + j), Vector256.Load(y + j)).Store(y + j);
+    }
+
+    /// <summary>y += x</summary>
+    public static void Add(float* y, float* x, int d)
+    {
+        for (var j = 0; j < d; j += 8)
+            (Vector256.Load(x + j) + Vector256.Load(y + j)).Store(y + j);
+    }
+
+    public static void Scale(float* y, float a, int d)
+    {
+        for (var j = 0; j < d; j += 8)
+            (Vector256.Load(y + j) * a).Store(y + j);
+    }
+
+    /// <summary>y = start + sum_i value[i] w[index[i]], 32 columns at a time so that the sums stay in registers. w is [F, d].</summary>
+    /// <param name="sign">+1 or -1: whether <paramref name="start"/> is added or taken away.</param>
+    public static void Decode(int* index, float* value, int n, float* w, float* start, float sign, float* y, int d)
+    {
+        var j = 0;
+        for (; j + 32 <= d; j += 32)
+        {
+            V s0 = Vector256.Load(start + j) * sign, s1 = Vector256.Load(start + j + 8) * sign;
+            V s2 = Vector256.Load(start + j + 16) * sign, s3 = Vector256.Load(start + j + 24) * sign;
+            for (var i = 0; i < n; i++)
+            {
+                var row = w + (long)index[i] * d + j;
+                var v = Vector256.Create(value[i]);
+                s0 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row), s0);
+                s1 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 8), s1);
+                s2 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 16), s2);
+                s3 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 24), s3);
+            }
+            s0.Store(y + j);
+            s1.Store(y + j + 8);
+            s2.Store(y + j + 16);
+            s3.Store(y + j + 24);
+        }
+        for (; j < d; j += 8)
+        {
+            var s = Vector256.Load(start + j) * sign;
+            for (var i = 0; i < n; i++)
+                s = Vector256.FusedMultiplyAdd(Vector256.Create(value[i]), Vector256.Load(w + (long)index[i] * d + j), s);
+            s.Store(y + j);
+        }
+    }
+
+    /// <summary>
+    /// Four entries of one latent: s[i] = c * dot(e_i, w) and g += sum_i c a[i] e_i in one reading of the four error rows.
+    /// </summary>
+    public static void DotAndAdd4(float* e0, float* e1, float* e2, float* e3, float* a, float c, float* w, float* g, float* s, int d)
+    {
+        V v0 = Vector256.Create(a[0] * c), v1 = Vector256.Create(a[1] * c), v2 = Vector256.Create(a[2] * c), v3 = Vector256.Create(a[3] * c);
+        V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
+        for (var j = 0; j < d; j += 8)
+        {
+            V wj = Vector256.Load(w + j), sum = Vector256.Load(g + j), e;
+            e = Vector256.Load(e0 + j); s0 = Vector256.FusedMultiplyAdd(e, wj, s0); sum = Vector256.FusedMultiplyAdd(v0, e, sum);
+            e = Vector256.Load(e1 + j); s1 = Vector256.FusedMultiplyAdd(e, wj, s1); sum = Vector256.FusedMultiplyAdd(v1, e, sum);
+            e = Vector256.Load(e2 + j); s2 = Vector256.FusedMultiplyAdd(e, wj, s2); sum = Vector256.FusedMultiplyAdd(v2, e, sum);
+            e = Vector256.Load(e3 + j); s3 = Vector256.FusedMultiplyAdd(e, wj, s3); sum = Vector256.FusedMultiplyAdd(v3, e, sum);
+            sum.Store(g + j);
+        }
+        s[0] = c * Vector256.Sum(s0);
+        s[1] = c * Vector256.Sum(s1);
+        s[2] = c * Vector256.Sum(s2);
+        s[3] = c * Vector256.Sum(s3);
+    }
+
+    /// <summary>y += sum_i a[i] x_i over four rows.</summary>
+    public static void AddScaled4(float* y, float* a, float* x0, float* x1, float* x2, float* x3, int d)
+    {
+        V a0 = Vector256.Create(a[0]), a1 = Vector256.Create(a[1]), a2 = Vector256.Create(a[2]), a3 = Vector256.Create(a[3]);
+        for (var j = 0; j < d; j += 8)
+        {
+            var sum = Vector256.FusedMultiplyAdd(a0, Vector256.Load(x0 + j), Vector256.Load(y + j));
+            sum = Vector256.FusedMultiplyAdd(a1, Vector256.Load(x1 + j), sum);
+            sum = Vector256.FusedMultiplyAdd(a2, Vector256.Load(x2 + j), sum);
+            Vector256.FusedMultiplyAdd(a3, Vector256.Load(x3 + j), sum).Store(y + j);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+namespace SaeService.Autoencoders;
+
+/// <summary>What one batch was measured at. All sums are over the batch, in the scaled space of the trainer.</summary>
+/// <param name="SquaredError">sum ‖x̂ - x‖²</param>
+/// <param name="AuxLoss">Squared error of the dead latents on the residual over the variance of the residual; 0 where nothing is dead.</param>
+/// <param name="NonZeros">Latents active on the batch, summed over its tokens.</param>
+/// <param name="SmallestKept">Mean over the tokens of the least value kept.</param>
+/// <param name="GradientNorm">Global norm after the projection, before the clipping.</param>
+internal readonly record struct BatchMeasures(double SquaredError, double AuxLoss, long NonZeros, double SmallestKept, double GradientNorm);
+
+/// <summary>
+/// Loss and hand-written gradient of a batch. With e = x̂ - x, the loss is ‖e‖² / (B Var) + c AuxK, where AuxK lets the largest dead latents
+/// reconstruct the residual -e (held constant): ‖ê + e‖² / sum ‖e - mean e‖². Only active latents carry gradient:
+/// dL/dW_dec[f] = sum a g, dL/da = ⟨g, W_dec[f]⟩, dL/dW_enc[f] = sum dL/da (x - b_dec), with g the gradient at the reconstruction the latent
+/// took part in. b_dec collects sum g of the main reconstruction, minus what reaches it through the encoder's x - b_dec.
+/// </summary>
+internal sealed unsafe class TopKGradient
+{
+    private const int RowBlock = 64, LatentBlock = 32;
+    private readonly TopKParameters p;
+    private readonly TopKSettings settings;
+    private readonly Lanes lanes;
+    private readonly int stride;
+    private readonly TopKEncoder encoder;
+    private readonly LatentIndex index;
+    private readonly AlignedBuffer<float> error;             // [B, stride], e
+    private readonly AlignedBuffer<float> errorSums;         // [row blocks, stride]
+    private readonly AlignedBuffer<float> encoderShare;      // [latent blocks, stride], sum_f dL/db_enc[f] W_enc[f]
+    private readonly double[] squares, auxSquares, smallest; // a row block each
+    private readonly double[] norms;                         // a latent block each
+    private AuxiliaryBuffers? aux;
+
+    /// <summary>Only needed, and only allocated, once a latent has died.</summary>
+    private sealed class AuxiliaryBuffers(TopKSettings s, int stride, Lanes lanes)
+    {
+        public readonly TopKEncoder Encoder = new(stride, s.DSae, s.AuxK, s.BatchTokens, lanes);
+        public readonly TopKRows Top = new(s.BatchTokens, s.AuxK);
+        public readonly LatentIndex Index = new(s.DSae, s.BatchTokens, s.AuxK, lanes);
+        public readonly AlignedBuffer<float> Error = new((long)s.BatchTokens * stride);   // [B, stride], ê + e
+    }
+
+    public TopKGradient(TopKSettings settings, TopKParameters parameters, Lanes lanes)
+    {
+        (this.settings, p, this.lanes, stride) = (settings, parameters, lanes, parameters.Stride);
+        var (batch, rowBlocks, latentBlocks) = (settings.BatchTokens, Blocks(settings.BatchTokens, RowBlock), Blocks(p.DSae, LatentBlock));
+        encoder = new(stride, p.DSae, settings.K, batch, lanes);
+        index = new(p.DSae, batch, settings.K, lanes);
+        Top = new(batch, settings.K);
+        Gradient = new(p.DIn, p.DSae);
+        error = new((long)batch * stride);
+        errorSums = new((long)rowBlocks * stride);
+        encoderShare = new((long)latentBlocks * stride);
+        (squares, auxSquares, smallest, norms) = (new double[rowBlocks], new double[rowBlocks], new double[rowBlocks], new double[latentBlocks]);
+        Touched = new bool[p.DSae];
+    }
+
+    public TopKParameters Gradient { get; }
+    public TopKRows Top { get; }
+
+    /// <summary>Latents with a gradient; the rows of the others in <see cref="Gradient"/> are stale.</summary>
+    public bool[] Touched { get; }
+
+    /// <summary>Takes the component along the (unit) decoder row out of its gradient. Off only to compare with an unconstrained gradient.</summary>
+    public bool ProjectDecoder { get; init; } = true;
+
+    public bool Fired(int latent) => index.Start.Pointer[latent + 1] > index.Start.Pointer[latent];
+
+    /// <param name="x">[rows, stride], scaled, b_dec taken away.</param>
+    /// <param name="rows">Tokens of the batch.</param>
+    /// <param name="variance">Var of the loss: mean ‖x - mean‖² over the sample.</param>
+    /// <param name="dead">Latents of the auxiliary loss, ascending.</param>
+    public BatchMeasures Compute(float* x, int rows, double variance, ReadOnlySpan<int> dead)
+    {
+        encoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer, p.DSae);
+        encoder.Encode(x, rows, Top);
+        index.Build(Top, rows);
+        Reconstruct(x, rows);
+        var squaredError = Sum(squares, Blocks(rows, RowBlock));
+        var meanGradient = (float)(2 / (rows * variance));
+
+        var (auxLoss, auxGradient) = (0.0, 0f);
+        if (dead.Length > 0 && settings.AuxCoefficient > 0)
+        {
+            aux ??= new(settings, stride, lanes);
+            var residual = ResidualVariance(squaredError, rows);
+            var auxSquared = ReconstructResidual(x, rows, dead);
+            if (residual > 0 && auxSquared / residual is var ratio && double.IsFinite(ratio))
+                (auxLoss, auxGradient) = (ratio, (float)(2 * settings.AuxCoefficient / residual));
+        }
+        var norm = Backward(x, rows, meanGradient, auxGradient);
+        return new(squaredError, auxLoss, index.Start.Pointer[p.DSae], Sum(smallest, Blocks(rows, RowBlock)) / rows, norm);
+    }
+
+    /// <summary>e = sum a W_dec - (x - b_dec), which is x̂ - x.</summary>
+    private void Reconstruct(float* x, int rows) => lanes.For(Blocks(rows, RowBlock), (block, _) =>
+    {
+        var sums = errorSums.Pointer + (long)block * stride;
+        new Span<float>(sums, stride).Clear();
+        var (square, least) = (0.0, 0.0);
+        for (var i = block * RowBlock; i < Math.Min(rows, (block + 1) * RowBlock); i++)
+        {
+            var e = error.Pointer + (long)i * stride;
+            var (first, n) = ((long)i * Top.K, Top.Count.Pointer[i]);
+            RowKernel.Decode(Top.Index.Pointer + first, Top.Value.Pointer + first, n, p.WDec.Pointer, x + (long)i * stride, -1, e, stride);
+            square += RowKernel.Dot(e, e, stride);
+            RowKernel.Add(sums, e, stride);
+            var min = n == 0 ? 0 : float.MaxValue;
+            for (var j = first; j < first + n; j++)
+                min = Math.Min(min, Top.Value.Pointer[j]);
+            least += min;
+        }
+        (squares[block], smallest[block]) = (square, least);
+    });
+
+    /// <summary>sum_b ‖e_b - mean e‖²</summary>
+    private double ResidualVariance(double squaredError, int rows)
+    {
+        var meanSquare = 0.0;
+        for (var j = 0; j < p.DIn; j++)
+        {
+            var sum = 0.0;
+            for (var block = 0; block < Blocks(rows, RowBlock); block++)
+                sum += errorSums.Pointer[(long)block * stride + j];
+            meanSquare += sum * sum / rows;
+        }
+        return squaredError - meanSquare;
+    }
+
+    /// <summary>ê + e of the dead latents' top k_aux; returns its squared sum.</summary>
+    private double ReconstructResidual(float* x, int rows, ReadOnlySpan<int> dead)
+    {
+        var a = aux!;
+        var top = a.Top;
+        fixed (int* selected = dead)
+        {
+            a.Encoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer, dead.Length, selected);
+            a.Encoder.Encode(x, rows, top);
+            var names = selected;
+            lanes.For(Blocks(rows, RowBlock), (block, _) =>
+            {
+                var square = 0.0;
+                for (var i = block * RowBlock; i < Math.Min(rows, (block + 1) * RowBlock); i++)
+                {
+                    var (first, n) = ((long)i * top.K, top.Count.Pointer[i]);
+                    for (var j = first; j < first + n; j++)
+                        top.Index.Pointer[j] = names[top.Index.Pointer[j]];
+                    var e = a.Error.Pointer + (long)i * stride;
+                    RowKernel.Decode(top.Index.Pointer + first, top.Value.Pointer + first, n, p.WDec.Pointer, error.Pointer + (long)i * stride, 1, e, stride);
+                    square += RowKernel.Dot(e, e, stride);
+                }
+                auxSquares[block] = square;
+            });
+        }
+        a.Index.Build(top, rows);
+        return Sum(auxSquares, Blocks(rows, RowBlock));
+    }
+
+    /// <returns>The global norm of the gradient.</returns>
+    private double Backward(float* x, int rows, float meanGradient, float auxGradient)
+    {
+        lanes.For(Blocks(p.DSae, LatentBlock), (block, _) =>
+        {
+            var share = encoderShare.Pointer + (long)block * stride;
+            new Span<float>(share, stride).Clear();
+            var square = 0.0;
+            for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
+            {
+                var touched = Fired(f) || (auxGradient != 0 && aux!.Index.Start.Pointer[f + 1] > aux.Index.Start.Pointer[f]);
+                Touched[f] = touched;
+                if (!touched)
+                    continue;
+                float* wEnc = p.WEnc.Pointer + (long)f * stride, wDec = p.WDec.Pointer + (long)f * stride;
+                float* gEnc = Gradient.WEnc.Pointer + (long)f * stride, gDec = Gradient.WDec.Pointer + (long)f * stride;
+                new Span<float>(gEnc, stride).Clear();
+                new Span<float>(gDec, stride).Clear();
+                var gBias = Accumulate(index, f, error.Pointer, meanGradient, x, wDec, gEnc, gDec);
+                if (auxGradient != 0)
+                    gBias += Accumulate(aux!.Index, f, aux.Error.Pointer, auxGradient, x, wDec, gEnc, gDec);
+                Gradient.BEnc.Pointer[f] = gBias;
+                RowKernel.AddScaled(share, gBias, wEnc, stride);
+                if (ProjectDecoder)
+                    RowKernel.AddScaled(gDec, -RowKernel.Dot(gDec, wDec, stride), wDec, stride);
+                square += (double)RowKernel.Dot(gEnc, gEnc, stride) + RowKernel.Dot(gDec, gDec, stride) + (double)gBias * gBias;
+            }
+            norms[block] = square;
+        });
+
+        var total = Sum(norms, norms.Length);
+        for (var j = 0; j < p.DIn; j++)
+        {
+            var g = 0.0;
+            for (var block = 0; block < Blocks(rows, RowBlock); block++)
+                g += errorSums.Pointer[(long)block * stride + j];
+            g *= meanGradient;
+            for (var block = 0; block < norms.Length; block++)
+                g -= encoderShare.Pointer[(long)block * stride + j];
+            Gradient.BDec.Pointer[j] = (float)g;
+            total += g * g;
+        }
+        return Math.Sqrt(total);
+    }
+
+    /// <summary>Adds one latent's entries to its gradient rows; returns dL/db_enc. <paramref name="c"/> times an error row is the gradient there.</summary>
+    private float Accumulate(LatentIndex entries, int f, float* errors, float c, float* x, float* wDec, float* gEnc, float* gDec)
+    {
+        var (i, end) = (entries.Start.Pointer[f], entries.Start.Pointer[f + 1]);
+        var row = entries.Row.Pointer;
+        var value = entries.Value.Pointer;
+        var dots = stackalloc float[4];
+        var bias = 0f;
+        for (; i + 4 <= end; i += 4)
+        {
+            long r0 = (long)row[i] * stride, r1 = (long)row[i + 1] * stride, r2 = (long)row[i + 2] * stride, r3 = (long)row[i + 3] * stride;
+            RowKernel.DotAndAdd4(errors + r0, errors + r1, errors + r2, errors + r3, value + i, c, wDec, gDec, dots, stride);
+            RowKernel.AddScaled4(gEnc, dots, x + r0, x + r1, x + r2, x + r3, stride);
+            bias += dots[0] + dots[1] + (dots[2] + dots[3]);
+        }
+        for (; i < end; i++)
+        {
+            var r = (long)row[i] * stride;
+            var dot = c * RowKernel.Dot(errors + r, wDec, stride);
+            RowKernel.AddScaled(gDec, c * value[i], errors + r, stride);
+            RowKernel.AddScaled(gEnc, dot, x + r, stride);
+            bias += dot;
+        }
+        return bias;
+    }
+
+    private static int Blocks(int items, int size) => (items + size - 1) / size;
+
+    private static double Sum(double[] parts, int count)
+    {
+        var sum = 0.0;
+        for (var i = 0; i < count; i++)
+            sum += parts[i];
+        return sum;
+    }
+}

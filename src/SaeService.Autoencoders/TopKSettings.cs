@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace SaeService.Autoencoders;
+
+/// <summary>
+/// What a TopK autoencoder is trained with. Every value has a default after Gao et al. (2024, arXiv 2406.04093) and the repairs that later
+/// work made to their recipe; the resolved values are the members without a question mark.
+/// </summary>
+/// <param name="DIn">d_in, width of the activations.</param>
+/// <param name="DSae">d_sae, number of latents.</param>
+/// <param name="K">Latents kept for one token.</param>
+/// <param name="Seed">Of the initial directions and of the order of the tokens.</param>
+/// <param name="TrainTokens">Tokens seen in training, repeated ones counted; rounded up to whole batches.</param>
+/// <param name="BatchTokens">Tokens in a step.</param>
+/// <param name="LearningRate">Peak of the schedule; absent: <see cref="PeakLearningRate"/>.</param>
+public sealed record TopKSettings(int DIn, int DSae, int K, int Seed = 0, long TrainTokens = 2_000_000, int BatchTokens = 2048, double? LearningRate = null)
+{
+    /// <summary>Weight of the auxiliary loss that revives dead latents; 0 turns it off.</summary>
+    public double AuxCoefficient { get; init; } = 1.0 / 32;
+
+    /// <summary>Dead latents that reconstruct the residual of one token; absent: <see cref="AuxK"/>.</summary>
+    public int? AuxLatents { get; init; }
+
+    /// <summary>Tokens without a positive value after which a latent is dead; absent: <see cref="DeadAfter"/>.</summary>
+    public long? DeadAfterTokens { get; init; }
+
+    /// <summary>Global norm to which the gradient is clipped, after the projection of the decoder's part.</summary>
+    public double ClipNorm { get; init; } = 1.0;
+
+    public long Steps => (TrainTokens + BatchTokens - 1) / BatchTokens;
+    public long TotalTokens => Steps * BatchTokens;
+
+    /// <summary>2e-4 / sqrt(d_sae / 2^14), the scaling law of Gao et al.</summary>
+    public double PeakLearningRate => LearningRate ?? 2e-4 / Math.Sqrt(DSae / 16384.0);
+
+    /// <summary>The power of two next to d_in / 2, at most d_sae.</summary>
+    public int AuxK => Math.Min(DSae, AuxLatents ?? (int)Math.Pow(2, Math.Max(0, Math.Round(Math.Log2(DIn / 2.0)))));
+
+    /// <summary>10 million tokens, or 5 % of the budget where that is less.</summary>
+    public long DeadAfter => DeadAfterTokens ?? Math.Min(10_000_000, Math.Max(1, TotalTokens / 20));
+
+    /// <summary>1000 steps, or 5 % of the steps where that is less.</summary>
+    public long WarmupSteps => Math.Min(1000, Steps / 20);
+
+    /// <summary>Learning rate of the step with this number (from 0): linear warm-up, constant, linear decay to 0 over the last 20 %.</summary>
+    public double LearningRateAt(long step)
+    {
+        var warm = Math.Min(1.0, (step + 1.0) / (WarmupSteps + 1.0));
+        var decaySteps = Math.Max(1, Steps / 5);
+        var decay = Math.Min(1.0, (Steps - step) / (double)decaySteps);
+        return PeakLearningRate * warm * decay;
+    }
+
+    /// <exception cref="ArgumentException">Names the field that is out of range and says what it may be.</exception>
+    public TopKSettings Validate()
+    {
+        Check(DIn is >= 1 and <= 65_536, nameof(DIn), DIn, "from 1 to 65536");
+        Check(DSae is >= 1 and <= 1 << 22, nameof(DSae), DSae, "from 1 to 4194304");
+        Check((long)DSae * Padded(DIn) <= int.MaxValue / 2, nameof(DSae), DSae, $"at most {int.MaxValue / 2 / Padded(DIn)} at DIn = {DIn}");
+        Check(K is >= 1 and <= 4096, nameof(K), K, "from 1 to 4096");
+        Check(K <= DSae, nameof(K), K, $"at most DSae = {DSae}");
+        Check(TrainTokens is >= 1 and <= 1_000_000_000_000, nameof(TrainTokens), TrainTokens, "from 1 to 10^12");
+        Check(BatchTokens is >= 1 and <= 1 << 20, nameof(BatchTokens), BatchTokens, "from 1 to 1048576");
+        var widest = Math.Max(Padded(DIn), Math.Max(K, AuxK));
+        Check((long)BatchTokens * widest <= int.MaxValue / 2, nameof(BatchTokens), BatchTokens, $"at most {int.MaxValue / 2 / widest} at this width");
+        Check(LearningRate is null or > 0 and <= 1, nameof(LearningRate), LearningRate, "above 0 and at most 1");
+        Check(AuxCoefficient is >= 0 and <= 10, nameof(AuxCoefficient), AuxCoefficient, "from 0 to 10");
+        Check(AuxLatents is null or >= 1 and <= 4096, nameof(AuxLatents), AuxLatents, "from 1 to 4096");
+        Check(DeadAfterTokens is null or >= 1, nameof(DeadAfterTokens), DeadAfterTokens, "at least 1");
+        Check(ClipNorm > 0, nameof(ClipNorm), ClipNorm, "above 0");
+        return this;
+    }
+
+    /// <summary>SHA-256 over every resolved value: a checkpoint with another hash is of another run.</summary>
+    public string Hash()
+    {
+        var text = string.Create(CultureInfo.InvariantCulture,
+            $"topk-1|{DIn}|{DSae}|{K}|{Seed}|{Steps}|{BatchTokens}|{PeakLearningRate:R}|{AuxCoefficient:R}|{AuxK}|{DeadAfter}|{ClipNorm:R}");
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    }
+
+    /// <summary>Floats from one row of width <paramref name="d"/> to the next in the kernels' buffers: whole cache lines.</summary>
+    internal static int Padded(int d) => (d + 15) & ~15;
+
+    private static void Check(bool holds, string field, object? value, string allowed)
+    {
+        if (!holds)
+            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{field} is {value}; it must be {allowed}"), field);
+    }
+}

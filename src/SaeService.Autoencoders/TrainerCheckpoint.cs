@@ -1,0 +1,146 @@
+using SaeService.Checkpoints;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace SaeService.Autoencoders;
+
+/// <summary>Everything that changes while a trainer runs.</summary>
+internal sealed class TrainerState(TopKParameters parameters, TopKParameters first, TopKParameters second)
+{
+    public TopKParameters Parameters { get; } = parameters;
+    public TopKParameters First { get; } = first;
+    public TopKParameters Second { get; } = second;
+    public long[] SinceFired { get; } = new long[parameters.DSae];   // tokens since a positive value
+    public List<CurvePoint> Curve { get; } = [];
+    public long Step { get; set; }
+    public long Batches { get; private set; }
+    public double SquaredError { get; private set; }
+    public double AuxLoss { get; private set; }
+    public double NonZeros { get; private set; }
+    private double smallest, smallestWeight;
+
+    /// <summary>Moving average of the least value kept on a token, in scaled units: what a JumpReLU of the same sparsity would cut at.</summary>
+    public double Threshold => smallestWeight > 0 ? smallest / smallestWeight : 0;
+
+    public void Accumulate(BatchMeasures m, double decay)
+    {
+        Batches++;
+        SquaredError += m.SquaredError;
+        AuxLoss += m.AuxLoss;
+        NonZeros += m.NonZeros;
+        smallest = decay * smallest + (1 - decay) * m.SmallestKept;
+        smallestWeight = decay * smallestWeight + (1 - decay);
+    }
+
+    public void ClearAccumulators() => (Batches, SquaredError, AuxLoss, NonZeros) = (0, 0, 0, 0);
+
+    public double[] Scalars
+    {
+        get => [SquaredError, AuxLoss, NonZeros, smallest, smallestWeight];
+        set => (SquaredError, AuxLoss, NonZeros, smallest, smallestWeight) = (value[0], value[1], value[2], value[3], value[4]);
+    }
+
+    public long[] Counters
+    {
+        get => [Step, Batches];
+        set => (Step, Batches) = (value[0], value[1]);
+    }
+}
+
+/// <summary>What a run is a function of. Centre, scale and variance stand for the activations: they are computed from them.</summary>
+internal sealed record RunIdentity(string Settings, string Rows, float[] Mean, float Scale, double Variance);
+
+/// <summary>
+/// A trainer's state as one safetensors file. Doubles and counters are tensors, not text, so that nothing is rounded.
+/// </summary>
+internal static class TrainerCheckpoint
+{
+    private const string Format = "saeservice.topk-trainer.1";
+    private const int CurveColumns = 6;
+
+    public static void Save(string path, TrainerState state, RunIdentity run)
+    {
+        var tensors = new List<TensorSource>
+        {
+            TensorSource.Of<float>("mean", DType.F32, [run.Mean.Length], run.Mean),
+            TensorSource.Of<long>("since_fired", DType.I64, [state.SinceFired.Length], state.SinceFired),
+            TensorSource.Of<long>("counters", DType.I64, [state.Counters.Length], state.Counters),
+            TensorSource.Of<double>("scalars", DType.F64, [state.Scalars.Length], state.Scalars),
+            TensorSource.Of<double>("curve", DType.F64, [state.Curve.Count, CurveColumns], state.Curve.SelectMany(Numbers).ToArray()),
+        };
+        foreach (var (prefix, group) in Groups(state))
+            foreach (var (name, rows, columns, values) in group.Tensors)
+                tensors.Add(new(prefix + name, DType.F32, [rows, columns], stream =>
+                {
+                    for (var r = 0; r < rows; r++)
+                        stream.Write(MemoryMarshal.AsBytes(values.Slice((long)r * group.Stride, columns)));
+                }));
+        SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>
+        {
+            ["format"] = Format,
+            ["settings"] = run.Settings,
+            ["rows"] = run.Rows,
+            ["scale"] = run.Scale.ToString("R", CultureInfo.InvariantCulture),
+            ["variance"] = run.Variance.ToString("R", CultureInfo.InvariantCulture),
+        });
+    }
+
+    public static void Load(string path, TrainerState state, RunIdentity run)
+    {
+        using var file = SafetensorsFile.Open(path);
+        string Text(string key) => file.Metadata.GetValueOrDefault(key, "");
+        if (Text("format") != Format)
+            throw new InvalidDataException($"{path} is no checkpoint of this trainer: its format is '{Text("format")}', not '{Format}'");
+        if (Text("settings") != run.Settings)
+            throw new InvalidDataException($"{path} is a checkpoint of other settings ({Text("settings")}, not {run.Settings})");
+        if (Text("rows") != run.Rows)
+            throw new InvalidDataException($"{path} is a checkpoint over other training rows");
+        var mean = new float[run.Mean.Length];
+        Read(file, "mean", mean, [mean.Length]);
+        if (!mean.AsSpan().SequenceEqual(run.Mean) || Text("scale") != run.Scale.ToString("R", CultureInfo.InvariantCulture)
+            || Text("variance") != run.Variance.ToString("R", CultureInfo.InvariantCulture))
+            throw new InvalidDataException($"{path} is a checkpoint over other activations: their centre or scale differs");
+
+        foreach (var (prefix, group) in Groups(state))
+            foreach (var (name, rows, columns, values) in group.Tensors)
+            {
+                var bytes = Bytes(file, prefix + name, DType.F32, [rows, columns]);
+                for (var r = 0; r < rows; r++)
+                    bytes.Slice(r * columns * sizeof(float), columns * sizeof(float)).CopyTo(MemoryMarshal.AsBytes(values.Slice((long)r * group.Stride, columns)));
+            }
+        Read(file, "since_fired", state.SinceFired, [state.SinceFired.Length]);
+        var (counters, scalars) = (state.Counters, state.Scalars);
+        Read(file, "counters", counters, [counters.Length]);
+        Read(file, "scalars", scalars, [scalars.Length]);
+        (state.Counters, state.Scalars) = (counters, scalars);
+        if (state.Step < 0 || state.Batches < 0 || state.Batches > state.Step)
+            throw new InvalidDataException($"{path}: counters say step {state.Step} with {state.Batches} batches since the last point of the curve");
+        var points = file.Tensors.TryGetValue("curve", out var entry) && entry.Shape.Length == 2 ? entry.Shape[0] : 0;
+        var curve = Bytes(file, "curve", DType.F64, [points, CurveColumns]);
+        state.Curve.Clear();
+        for (var i = 0; i < points; i++)
+        {
+            var n = new double[CurveColumns];
+            curve.Slice(i * CurveColumns * sizeof(double), CurveColumns * sizeof(double)).CopyTo(MemoryMarshal.AsBytes(n.AsSpan()));
+            state.Curve.Add(new((long)n[0], n[1], n[2], n[3], n[4], n[5]));
+        }
+    }
+
+    private static double[] Numbers(CurvePoint c) => [c.Tokens, c.Fvu, c.AuxLoss, c.L0, c.DeadShare, c.LearningRate];
+
+    private static IEnumerable<(string Prefix, TopKParameters Group)> Groups(TrainerState s) =>
+        [("", s.Parameters), ("adam.first.", s.First), ("adam.second.", s.Second)];
+
+    private static void Read<T>(SafetensorsFile file, string name, T[] target, long[] shape) where T : unmanaged =>
+        Bytes(file, name, typeof(T) == typeof(long) ? DType.I64 : typeof(T) == typeof(double) ? DType.F64 : DType.F32, shape)
+            .CopyTo(MemoryMarshal.AsBytes(target.AsSpan()));
+
+    private static ReadOnlySpan<byte> Bytes(SafetensorsFile file, string name, DType dtype, long[] shape)
+    {
+        if (!file.Tensors.TryGetValue(name, out var entry))
+            throw new InvalidDataException($"{file.Path} has no tensor '{name}'");
+        if (entry.DType != dtype || !entry.Shape.AsSpan().SequenceEqual(shape))
+            throw new InvalidDataException($"{file.Path}: tensor '{name}' is {entry.DType} {entry.ShapeText}, expected {dtype} {TensorEntry.TextOf(shape)}");
+        return file.Bytes(name);
+    }
+}
