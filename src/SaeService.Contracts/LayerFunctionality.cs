@@ -141,8 +141,10 @@ public sealed record LabelProfile
 /// <param name="Localised">False where the profile is too flat for the value to mean anything (method 1c).</param>
 public sealed record CentreOfGravity(double Value, double Relative, double[] Ci95, double ConcentrationBits, bool Localised);
 
-/// <summary>From the running maximum of per-layer information; suppressed where context adds less than 2 points.</summary>
-public sealed record ExpectedLayer(double Signed, double RunningMax, double Headroom);
+/// <summary>From per-layer information as it is and from its running maximum; suppressed where context adds less than 2 points.</summary>
+/// <param name="Signed">Null where the last layer is less than 2 points above the first: the ratio then leaves the range of layers.</param>
+/// <param name="Headroom">Best layer minus the first, as a share of the label's entropy.</param>
+public sealed record ExpectedLayer(double? Signed, double RunningMax, double Headroom);
 
 /// <summary>One layer over all tasks.</summary>
 public sealed record LayerFindings
@@ -168,7 +170,16 @@ public sealed record LayerFindings
     /// <summary>The most consistent features, best first; the whole table is at <c>/v1/jobs/{id}/layers/{layer}/features</c>.</summary>
     public required IReadOnlyList<FeatureSummary> Features { get; init; }
     public required LayerSummary Summary { get; init; }
+
+    /// <summary>How many features pass as highly consistent where they should not.</summary>
+    public ConsistencyControls? Controls { get; init; }
 }
+
+/// <summary>Highly consistent features, all tasks together, of the autoencoder and of what it is compared with under the same rules.</summary>
+/// <param name="Random">Of as many random directions with the same densities, by seed.</param>
+/// <param name="TokenTypes">Of detectors of frequent word forms, which know no model.</param>
+/// <param name="Shuffled">Of the autoencoder with labels shuffled over words. Null: not run in this mode.</param>
+public sealed record ConsistencyControls(int Autoencoder, IReadOnlyList<int> Random, int TokenTypes, int? Shuffled);
 
 public enum CellStatus { Established, Suggestive, NotEstablished }
 
@@ -197,7 +208,9 @@ public sealed record Encodes(double UnionF1, double[] Ci95, double Coverage, dou
 public sealed record GatingBaselines(double Random, double TokenType, double? UntrainedModel = null);
 
 /// <summary>Against the other layers: score minus the mean over layers, and minus the layer before.</summary>
-public sealed record Distinguishes(double DeltaFromMean, double[] Ci95, double? ChangeFromPrevious, double? LocationQuotient);
+/// <param name="LocationQuotient">log2 of the share of alive features that are for the label, over the mean of that share over layers.</param>
+/// <param name="Holds">Whether the interval of the difference lies above 0: with an established status, what sets the layer apart.</param>
+public sealed record Distinguishes(double DeltaFromMean, double[] Ci95, double? ChangeFromPrevious, double? LocationQuotient, bool Holds = false);
 
 public sealed record CellInformation(double IvBits, double Normalised, double? GivenPosBits);
 

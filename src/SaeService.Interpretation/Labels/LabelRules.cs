@@ -34,13 +34,13 @@ public sealed record LabelRules
     public int Seed { get; init; } = 1;
 }
 
-/// <summary>Names of the gates a feature can fail, in the order they are listed.</summary>
+/// <summary>Names of the gates a feature can fail, in the order they are listed: those of the settings they stand for, as on the wire.</summary>
 public static class FeatureGates
 {
-    public const string Support = "support";
-    public const string Sentences = "sentences";
+    public const string Support = "min_support";
+    public const string Sentences = "min_sentences";
     public const string Fdr = "fdr";
-    public const string ConsistencyLower = "consistencyLower";
+    public const string ConsistencyLower = "consistency_lower";
     public const string Kappa = "kappa";
-    public const string Drop = "maxDrop";
+    public const string Drop = "max_drop";
 }

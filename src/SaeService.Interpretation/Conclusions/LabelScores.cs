@@ -1,0 +1,109 @@
+using SaeService.Interpretation.Labels;
+using SaeService.Interpretation.Statistics;
+
+namespace SaeService.Interpretation.Conclusions;
+
+/// <summary>
+/// One label over the layers: union F1, that of the baselines, and what is left above the best of them, each with its resampled values. All
+/// share the resampled documents, so differences between layers and from baselines are paired.
+/// </summary>
+internal sealed class LabelScores
+{
+    private readonly double[][] _above; // [layers][samples] excess over the best baseline of the same sample
+    private readonly double[][] _f1;    // [layers][samples]
+
+    /// <param name="autoencoder">The label at each layer.</param>
+    /// <param name="random">The label under random directions, by layer and seed.</param>
+    public LabelScores(IReadOnlyList<LabelUnion> autoencoder, IReadOnlyList<IReadOnlyList<LabelUnion>> random, LabelUnion tokenTypes, DocumentBootstrap bootstrap)
+    {
+        var layers = autoencoder.Count;
+        Unions = autoencoder;
+        Random = new double[layers];
+        TokenType = tokenTypes.Union?.F1 ?? 0;
+        Excess = new double[layers];
+        OverRandom = new double[layers][];
+        OverTokenType = new double[layers][];
+        _above = new double[layers][];
+        _f1 = new double[layers][];
+        var ofTypes = Samples(tokenTypes.Union, bootstrap);
+        for (var layer = 0; layer < layers; layer++)
+        {
+            Random[layer] = random[layer].Max(r => r.Union?.F1 ?? 0);
+            Excess[layer] = (autoencoder[layer].Union?.F1 ?? 0) - Math.Max(Random[layer], TokenType);
+            var ofRandom = new double[bootstrap.Samples];
+            foreach (var seed in random[layer])
+                ofRandom = Combine(ofRandom, Samples(seed.Union, bootstrap), Math.Max);
+            _f1[layer] = Samples(autoencoder[layer].Union, bootstrap);
+            _above[layer] = Combine(_f1[layer], Combine(ofRandom, ofTypes, Math.Max), (a, b) => a - b);
+            OverRandom[layer] = DocumentBootstrap.Interval(Combine(_f1[layer], ofRandom, (a, b) => a - b));
+            OverTokenType[layer] = DocumentBootstrap.Interval(Combine(_f1[layer], ofTypes, (a, b) => a - b));
+        }
+    }
+
+    public IReadOnlyList<LabelUnion> Unions { get; }
+
+    /// <summary>Union F1 of the best seed of random directions, by layer.</summary>
+    public double[] Random { get; }
+    public double TokenType { get; }
+
+    /// <summary>Union F1 minus the best baseline's, by layer; below 0 where a baseline is better.</summary>
+    public double[] Excess { get; }
+
+    /// <summary>95 % intervals of the union F1 minus each baseline's: [layers][2].</summary>
+    public double[][] OverRandom { get; }
+    public double[][] OverTokenType { get; }
+
+    /// <summary>S: the excess, 0 where it is negative.</summary>
+    public double[] Score => Array.ConvertAll(Excess, e => Math.Max(0, e));
+    public double[] F1Interval(int layer) => DocumentBootstrap.Interval(_f1[layer]);
+    public double[] ExcessInterval(int layer) => DocumentBootstrap.Interval(_above[layer]);
+
+    /// <summary>S of every layer in one sample.</summary>
+    public double[] ScoreSample(int sample) => Array.ConvertAll(_above, layer => Math.Max(0, layer[sample]));
+
+    /// <summary>S minus its mean over layers, with its interval.</summary>
+    public (double Value, double[] Ci95) FromMean(int layer)
+    {
+        var samples = new double[_above[layer].Length];
+        for (var sample = 0; sample < samples.Length; sample++)
+        {
+            var scores = ScoreSample(sample);
+            samples[sample] = scores[layer] - scores.Average();
+        }
+        return (Score[layer] - Score.Average(), DocumentBootstrap.Interval(samples));
+    }
+
+    /// <summary>Layers whose S is not significantly below that of the best one: positions, ascending. Empty where S is 0 everywhere.</summary>
+    public IEnumerable<int> PeakSet()
+    {
+        var score = Score;
+        var best = Array.IndexOf(score, score.Max());
+        if (score[best] <= 0)
+            yield break;
+        for (var layer = 0; layer < score.Length; layer++)
+        {
+            var behind = Combine(_above[best], _above[layer], (a, b) => Math.Max(0, a) - Math.Max(0, b));
+            if (layer == best || DocumentBootstrap.Interval(behind)[0] <= 0)
+                yield return layer;
+        }
+    }
+
+    private static double[] Samples(UnionCounts? union, DocumentBootstrap bootstrap)
+    {
+        if (union is null)
+            return new double[bootstrap.Samples];
+        double[] hits = bootstrap.Sums(union.TruePositives), misfires = bootstrap.Sums(union.FalsePositives), misses = bootstrap.Sums(union.FalseNegatives);
+        var f1 = new double[hits.Length];
+        for (var sample = 0; sample < f1.Length; sample++)
+            f1[sample] = hits[sample] == 0 ? 0 : 2 * hits[sample] / (2 * hits[sample] + misfires[sample] + misses[sample]);
+        return f1;
+    }
+
+    private static double[] Combine(double[] a, double[] b, Func<double, double, double> by)
+    {
+        var combined = new double[a.Length];
+        for (var sample = 0; sample < a.Length; sample++)
+            combined[sample] = by(a[sample], b[sample]);
+        return combined;
+    }
+}

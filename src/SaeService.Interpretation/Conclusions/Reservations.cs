@@ -1,0 +1,70 @@
+using System.Globalization;
+using SaeService.Contracts;
+
+namespace SaeService.Interpretation.Conclusions;
+
+/// <summary>What the document must say against itself, and what its words mean.</summary>
+internal static class Reservations
+{
+    public static IReadOnlyDictionary<string, string> Glossary { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["alive"] = "a feature that fires on at least one word",
+        ["centre of gravity"] = "mean layer, weighted by score; it means nothing for a flat profile, which is marked as not localised",
+        ["consistency"] = "share of the held-out words on which a feature fires that carry its label (precision)",
+        ["consistent feature"] = "a feature that passes every gate: support, sentences, false discovery rate, lower bound of consistency, kappa, and little drop from train",
+        ["context gain"] = "how much more often a feature's words carry the label than their word forms do on train documents; near 0: it knows words, not uses of words",
+        ["distinguishes"] = "excess here minus the mean excess over the layers measured; the residual stream carries everything forward, so encoding alone sets no layer apart",
+        ["encodes"] = "the layer has separate features for the label: words on which any consistent feature fires, against words with the label, by F1",
+        ["established"] = "at least one consistent feature; their F1 beats random directions and word-form detectors; the information beats a word-form table and a control task",
+        ["excess"] = "union F1 minus that of the best baseline",
+        ["expected layer"] = "mean layer at which information is gained, from the embedding up",
+        ["feature"] = "a latent of the layer's sparse autoencoder",
+        ["functionality"] = "an established label that distinguishes the layer from the others; other established labels are encoded here as elsewhere",
+        ["information"] = "bits by which a linear probe on the layer's vectors shortens the code of the held-out labels (V-information)",
+        ["kappa"] = "(consistency - base rate) / (1 - base rate): consistency after the label's frequency is taken out",
+        ["location quotient"] = "log2 of the share of alive features for the label here over its mean over layers",
+        ["peak set"] = "layers whose excess is not significantly below that of the best layer",
+        ["selectivity"] = "information about the task minus information about random labels given to word forms",
+        ["suggestive"] = "a significant feature with kappa of at least 0.3 that fails a gate; the gates that failed are named",
+        ["union F1"] = "F1 of 'any consistent feature of the label fires', on held-out words",
+    };
+
+    public static IReadOnlyList<string> Caveats(Evidence evidence, IReadOnlyList<string> leftOut)
+    {
+        var caveats = new List<string>
+        {
+            "Correlational evidence: that a feature goes with a label does not show that the model uses it. No intervention was made.",
+            "Measured for this model, these data and this hook point; it is no statement about other models.",
+            "The features are one decomposition; their stability over seeds of the autoencoder was not measured. Rest claims on labels by layer, not on feature numbers.",
+            "The untrained model is not among the baselines of this mode: what architecture and tokenizer give for nothing is not taken out.",
+            "The word-form baseline keeps the rules of the features, so only frequent forms enter it; the full word-form table is compared through the information gate.",
+            string.Create(CultureInfo.InvariantCulture,
+                $"Words of a document depend on each other: intervals resample {evidence.TokenTypes.HeldOutDocuments.Length} held-out documents, but the p values behind q take words as independent and are optimistic."),
+        };
+        if (evidence.Mode == "quick")
+            caveats.Add("Quick mode: fewer controls were run; use standard mode before relying on a result.");
+        if (evidence.SentencesAsDocuments)
+            caveats.Add("The data set marks no documents: each sentence was taken for one, so words of one text may stand on both sides of the split.");
+        if (evidence.Layers.Count == 1)
+            caveats.Add("Only one layer was measured: 'distinguishes', profiles and centres of gravity compare layers and say nothing here.");
+        else if (evidence.Layers.Count <= evidence.Provenance.Model.Layers)
+            caveats.Add("Not every layer was measured: differences from the mean are from the mean of those that were, and centres of gravity are pulled towards them.");
+        if (evidence.TokenTypes.HeldOutDocuments.Length < 20)
+            caveats.Add("Few held-out documents: intervals are rough, and confidence is never above low.");
+        foreach (var sae in evidence.Provenance.Sae.Where(s => s.Gate != "pass"))
+            caveats.Add(string.Create(CultureInfo.InvariantCulture,
+                $"Layer {sae.Layer}: unfaithful autoencoder (FVU {sae.Fvu:0.00}); its features describe the layer badly."));
+        foreach (var task in leftOut)
+            caveats.Add($"Task {task} is left out: its information could not be measured at every layer.");
+        var shuffled = evidence.Layers.Where(l => l.Shuffled is not null).ToArray();
+        if (shuffled.Any(l => ConsistentOf(l.Shuffled!) > 0))
+            caveats.Add($"With shuffled labels, features still pass as consistent at layer {string.Join(", ", shuffled.Where(l => ConsistentOf(l.Shuffled!) > 0).Select(l => l.Layer))}: the gates are too low for these data.");
+        caveats.AddRange(evidence.Caveats);
+        return caveats;
+    }
+
+    public static ConsistencyControls Controls(LayerEvidence layer, Labels.LayerLabelling tokenTypes) => new(ConsistentOf(layer.Autoencoder),
+        [.. layer.Random.Select(ConsistentOf)], ConsistentOf(tokenTypes), layer.Shuffled is null ? null : ConsistentOf(layer.Shuffled));
+
+    private static int ConsistentOf(Labels.LayerLabelling labelling) => labelling.Tasks.Sum(t => t.Consistent.Count);
+}
