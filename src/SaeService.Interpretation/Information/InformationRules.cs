@@ -16,6 +16,9 @@ public sealed record InformationRules
 
     public int Seed { get; init; } = 1;
 
+    /// <summary>Threads a fit may use; no number depends on it.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
     /// <summary>Candidates of <see cref="VInformation.ChooseLambda"/>.</summary>
     public IReadOnlyList<double> Lambdas { get; init; } = [1, 1e-1, 1e-2, 1e-3, 1e-4];
 }

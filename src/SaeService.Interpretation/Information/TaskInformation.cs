@@ -53,7 +53,10 @@ public sealed record TaskInformation
     /// <summary>Code length under the word-type table.</summary>
     public required double[] TypeBits { get; init; }
 
-    /// <summary>Of the control task (random label by word type), over the same words: its own marginal and its own probe.</summary>
+    /// <summary>
+    /// Of the control task (random label by word type), over the same words: its own marginal and its own probe. A few frequent words make its entropy
+    /// another than the task's, most of all where one label rules (NER): compare shares of the marginal, 1 - layer/marginal, rather than bits.
+    /// </summary>
     public required double[] ControlMarginalBits { get; init; }
     public required double[] ControlLayerBits { get; init; }
 
