@@ -90,8 +90,8 @@ internal sealed unsafe class Candidates
         var most = Vector256<int>.Zero;
         for (var i = 0; i < padded; i += 8)
             most = Vector256.Max(most, Vector256.Load(bits + i));
-        // Invariant: more than or exactly k values lie above low, fewer than k above high.
-        int low = BitConverter.SingleToInt32Bits(thresholds.Pointer[row]), high = 0, aboveLow = n;
+        // Invariant: at least k values lie above low, fewer than k above high. Values kept by an earlier round may equal the threshold.
+        int low = Math.Max(0, BitConverter.SingleToInt32Bits(thresholds.Pointer[row]) - 1), high = 0, aboveLow = n;
         for (var lane = 0; lane < 8; lane++)
             high = Math.Max(high, most[lane]);
         while (aboveLow > k && high - low > 1)

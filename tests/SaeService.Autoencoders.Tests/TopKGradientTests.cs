@@ -1,0 +1,153 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using Xunit;
+
+namespace SaeService.Autoencoders.Tests;
+
+/// <summary>The hand-written gradient against libtorch's autograd of the loss as it is defined.</summary>
+public sealed unsafe class TopKGradientTests
+{
+    [Theory]
+    [InlineData(8, 16, 4, 40, false)]
+    [InlineData(8, 16, 4, 40, true)]
+    [InlineData(32, 128, 8, 200, false)]
+    [InlineData(32, 128, 8, 200, true)]
+    [InlineData(17, 70, 5, 131, true)]
+    public void Every_parameter_has_the_gradient_of_autograd(int d, int latents, int k, int rows, bool withDead)
+    {
+        using var scope = torch.NewDisposeScope();
+        int[] dead = withDead ? [.. Enumerable.Range(0, latents).Where(f => f % 3 == 1)] : [];
+        var (gradient, measures, x, variance, settings, p) = Setup(d, latents, k, rows, dead, project: false);
+        var (we, be, wd, bd) = Leaves(p);
+        var loss = Loss(x, we, be, wd, bd, settings, variance, dead, out var squaredError, out var aux);
+        loss.backward();
+
+        Assert.Equal(squaredError, measures.SquaredError, squaredError * 1e-5);
+        Assert.Equal(aux, measures.AuxLoss, Math.Max(1e-12, aux * 1e-4));
+        Assert.Equal(withDead, measures.AuxLoss > 0);
+        foreach (var (name, expected, actual) in new[]
+        {
+            ("W_enc", we.grad!, Dense(gradient, g => g.WEnc, p)), ("W_dec", wd.grad!, Dense(gradient, g => g.WDec, p)),
+            ("b_enc", be.grad!, torch.tensor(Masked(gradient))), ("b_dec", bd.grad!, torch.tensor(gradient.Gradient.BDec.Slice(0, d).ToArray())),
+        })
+        {
+            var error = ((actual - expected).norm() / expected.norm()).item<float>();
+            Assert.True(error < 1e-4, $"{name}: relative error {error}");
+            Assert.True(expected.norm().item<float>() > 1e-4, $"{name}: nothing to compare");
+        }
+        if (withDead)
+            Assert.Contains(dead, f => gradient.Touched[f] && we.grad![f].norm().item<float>() > 0);
+    }
+
+    [Fact]
+    public void Projection_takes_out_what_lies_along_the_decoder_row_and_the_norm_is_global()
+    {
+        using var scope = torch.NewDisposeScope();
+        int[] dead = [1, 4, 7];
+        var (gradient, measures, x, variance, settings, p) = Setup(32, 128, 8, 200, dead, project: true);
+        var (we, be, wd, bd) = Leaves(p);
+        Loss(x, we, be, wd, bd, settings, variance, dead, out _, out _).backward();
+        var along = (wd.grad! * wd).sum(1, keepdim: true);
+        var projected = wd.grad! - along * wd;
+        var actual = Dense(gradient, g => g.WDec, p);
+        Assert.True(((actual - projected).norm() / projected.norm()).item<float>() < 1e-4);
+        Assert.True((actual * wd).sum(1).abs().max().item<float>() < 1e-5);
+        Assert.True(along.norm().item<float>() > 0.01 * wd.grad!.norm().item<float>());
+        var norm = Math.Sqrt(new[] { we.grad!, be.grad!, projected, bd.grad! }.Sum(g => (double)g.square().sum().item<float>()));
+        Assert.Equal(norm, measures.GradientNorm, norm * 1e-4);
+    }
+
+    [Fact]
+    public void A_step_is_clip_then_adam_then_renormalisation()
+    {
+        using var scope = torch.NewDisposeScope();
+        const double Rate = 0.01, Factor = 0.25;
+        var (gradient, _, _, _, _, p) = Setup(32, 128, 8, 200, [], project: true);
+        var lanes = new Lanes(2);
+        var adam = new Adam(p, lanes);
+        var (leafWe, leafBe, leafWd, leafBd) = Leaves(p);
+        Parameter we = new(leafWe), be = new(leafBe), wd = new(leafWd), bd = new(leafBd);
+        using var oracle = torch.optim.Adam([we, be, wd, bd], Rate, 0.9, 0.999, 6.25e-10);
+        var (gWe, gWd) = (Dense(gradient, g => g.WEnc, p), Dense(gradient, g => g.WDec, p));
+        var (gBe, gBd) = (torch.tensor(Masked(gradient)), torch.tensor(gradient.Gradient.BDec.Slice(0, 32).ToArray()));
+        for (var step = 1; step <= 3; step++)
+        {
+            // The second step has no gradient at all: everything moves under its momentum.
+            var factor = step == 2 ? 0 : Factor;
+            (we.grad, be.grad, wd.grad, bd.grad) = (gWe * factor, gBe * factor, gWd * factor, gBd * factor);
+            oracle.step();
+            using (torch.no_grad())
+                wd.div_(wd.norm(1, keepdim: true));
+            adam.Step(gradient.Gradient, gradient.Touched, factor, Rate, step);
+        }
+        foreach (var (expected, actual) in new (torch.Tensor, torch.Tensor)[] { (we, Matrix(p.WEnc, p)), (wd, Matrix(p.WDec, p)), (be, torch.tensor(p.BEnc.Span.ToArray())) })
+            Assert.True((actual - expected).abs().max().item<float>() < 2e-5);
+        Assert.True((torch.tensor(p.BDec.Slice(0, 32).ToArray()) - bd).abs().max().item<float>() < 2e-5);
+        Assert.True((Matrix(p.WDec, p).norm(1) - 1).abs().max().item<float>() < 1e-6);
+    }
+
+    private static (TopKGradient, BatchMeasures, torch.Tensor X, double Variance, TopKSettings, TopKParameters) Setup(
+        int d, int latents, int k, int rows, int[] dead, bool project)
+    {
+        var settings = new TopKSettings(d, latents, k, BatchTokens: rows);
+        var p = new TopKParameters(d, latents);
+        var lanes = new Lanes(2);
+        p.Initialise(5, lanes);
+        var random = new Random(7);
+        for (var f = 0; f < latents; f++)
+        {
+            p.BEnc.Span[f] = 0.1f * (float)Scratch.Normal(random);
+            foreach (ref var w in p.WEnc.Slice((long)f * p.Stride, d))
+                w += 0.1f * (float)Scratch.Normal(random);
+        }
+        for (var j = 0; j < d; j++)
+            p.BDec.Span[j] = 0.1f * (float)Scratch.Normal(random);
+        var x = new float[rows * d];
+        var centred = new AlignedBuffer<float>((long)rows * p.Stride);
+        for (var i = 0; i < x.Length; i++)
+        {
+            x[i] = (float)Scratch.Normal(random);
+            centred.Span[i / d * p.Stride + i % d] = x[i] - p.BDec.Span[i % d];
+        }
+        var variance = d * 1.1;
+        var gradient = new TopKGradient(settings, p, lanes) { ProjectDecoder = project };
+        var measures = gradient.Compute(centred.Pointer, rows, variance, dead);
+        GC.KeepAlive(centred);
+        return (gradient, measures, torch.tensor(x).reshape(rows, d), variance, settings, p);
+    }
+
+    private static torch.Tensor Loss(torch.Tensor x, torch.Tensor we, torch.Tensor be, torch.Tensor wd, torch.Tensor bd, TopKSettings s, double variance,
+        int[] dead, out double squaredError, out double aux)
+    {
+        var pre = (x - bd).mm(we.t()) + be;                        // [B, F]
+        var (values, indices) = pre.topk(s.K, 1);
+        var codes = torch.zeros_like(pre).scatter(1, indices, values.relu());
+        var error = codes.mm(wd) + bd - x;                         // [B, d]
+        squaredError = error.square().sum().item<float>();
+        var loss = error.square().sum() / (x.shape[0] * variance);
+        aux = 0;
+        if (dead.Length == 0)
+            return loss;
+        var names = torch.tensor(dead.Select(f => (long)f).ToArray());
+        var deadPre = pre.index_select(1, names);
+        (values, indices) = deadPre.topk(Math.Min(s.AuxK, dead.Length), 1);
+        var deadCodes = torch.zeros_like(deadPre).scatter(1, indices, values.relu());
+        var residual = -error.detach();
+        var auxLoss = (deadCodes.mm(wd.index_select(0, names)) - residual).square().sum() / (residual - residual.mean([0L], keepdim: true)).square().sum();
+        aux = auxLoss.item<float>();
+        return loss + s.AuxCoefficient * auxLoss;
+    }
+
+    private static (torch.Tensor We, torch.Tensor Be, torch.Tensor Wd, torch.Tensor Bd) Leaves(TopKParameters p) => (
+        Matrix(p.WEnc, p).requires_grad_(), torch.tensor(p.BEnc.Span.ToArray()).requires_grad_(),
+        Matrix(p.WDec, p).requires_grad_(), torch.tensor(p.BDec.Slice(0, p.DIn).ToArray()).requires_grad_());
+
+    private static torch.Tensor Matrix(AlignedBuffer<float> values, TopKParameters p) =>
+        torch.tensor(values.Span.ToArray()).reshape(p.DSae, p.Stride)[.., ..p.DIn].clone();
+
+    private static torch.Tensor Dense(TopKGradient gradient, Func<TopKParameters, AlignedBuffer<float>> part, TopKParameters p) =>
+        Matrix(part(gradient.Gradient), p) * torch.tensor(gradient.Touched.Select(t => t ? 1f : 0).ToArray()).unsqueeze(1);
+
+    private static float[] Masked(TopKGradient gradient) =>
+        [.. gradient.Gradient.BEnc.Span.ToArray().Select((g, f) => gradient.Touched[f] ? g : 0)];
+}
