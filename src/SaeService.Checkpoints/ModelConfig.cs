@@ -28,6 +28,10 @@ public sealed class ModelConfig(JsonElement root, string file) : StrictJson(root
 
     public static ModelConfig Read(string path) => new(CheckpointJson.Read(path, 16_000_000), path);
 
+    /// <summary>Number of blocks, which lists are made of before any file can contradict it.</summary>
+    public int LayerCount(params ReadOnlySpan<string> keys) =>
+        Size(null, keys) is <= 1000 and var layers ? layers : throw Invalid(keys[0], "is more than 1000 layers");
+
     /// <summary>Called by a family when it has read all it honours.</summary>
     /// <exception cref="CheckpointException">Unsupported, naming the switch.</exception>
     public void RefuseUnread()

@@ -27,7 +27,7 @@ public sealed record ModelDescription(string Family, string Type, int Layers, in
         return new ModelDescription(
             family,
             Masked.Contains(family) ? "masked" : "causal",
-            config.Size(null, "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+            config.LayerCount("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
             config.Size(null, "hidden_size", "n_embd", "dim", "d_model"),
             config.Size(null, "vocab_size"),
             positions - unused,

@@ -48,9 +48,6 @@ public sealed class WeightSet : IDisposable
 
     public TensorEntry Entry(string name) => FileOf(name).Tensors[name];
 
-    /// <summary>As <see cref="SafetensorsFile.Bytes"/>.</summary>
-    public ReadOnlySpan<byte> Bytes(string name) => FileOf(name).Bytes(name);
-
     public void Dispose() => _files.ForEach(f => f.Dispose());
 
     private void Add(SafetensorsFile file)

@@ -91,6 +91,16 @@ public sealed unsafe class SafetensorsFile : IDisposable
             : throw new InvalidOperationException($"{name} is {length} bytes long, more than a span can hold");
     }
 
+    /// <summary>A part of the tensor's bytes, for tensors too long for <see cref="Bytes(string)"/>.</summary>
+    public ReadOnlySpan<byte> Bytes(string name, long offset, int count)
+    {
+        var (pointer, length) = Pointer(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, length - count);
+        return new ReadOnlySpan<byte>((void*)(pointer + (nint)offset), count);
+    }
+
     /// <summary>Address and length in bytes of the tensor in the map, valid until <see cref="Dispose"/>.</summary>
     public (nint Address, long Length) Pointer(string name)
     {
