@@ -65,8 +65,24 @@ public sealed class FolderRoots
             : new RootedPathException(RootedPathFault.NotFound, $"'{Shown(id)}' is not in any of the folders that the operator allows");
     }
 
-    private bool IsInsideARoot(string canonical) =>
-        _roots.Any(root => canonical.StartsWith(Path.TrimEndingDirectorySeparator(root) + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+    /// <summary>Whether a file of a resolved folder stays inside too, once its own links are followed.</summary>
+    public bool Contains(string path)
+    {
+        try
+        {
+            var canonical = Canonical(path);
+            return IsInsideARoot(canonical) || _named.Values.Any(place => IsInside(canonical, place));
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    private bool IsInsideARoot(string canonical) => _roots.Any(root => IsInside(canonical, root));
+
+    private static bool IsInside(string canonical, string folder) =>
+        canonical.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     /// <summary>The full path with every symbolic link of every component followed, as <c>realpath -m</c> does it: the end need not exist.</summary>
     /// <exception cref="IOException">Too many links.</exception>

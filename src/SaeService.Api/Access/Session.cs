@@ -1,0 +1,78 @@
+using System.Net;
+using System.Net.Mime;
+using Microsoft.AspNetCore.Http.HttpResults;
+using SaeService.Api.Problems;
+
+namespace SaeService.Api.Access;
+
+/// <summary>
+/// A key for a browser, which can send no header of its own when it opens Swagger UI or the dashboard: a page that asks for the key, and a
+/// cookie that no script and no foreign page can use. The key never stands in an address, so no log and no history keeps it.
+/// </summary>
+public static class Session
+{
+    public const string CookieName = "sae_key";
+    private const string SignInPath = "/session";
+
+    public static void MapSession(this WebApplication app)
+    {
+        app.MapPost(SignInPath, (Delegate)SignIn).ExcludeFromDescription();
+        app.MapPost("/session/end", (Delegate)SignOut).ExcludeFromDescription();
+    }
+
+    // The authentication handler has read the key from the form and found it good, or this would not be reached.
+    private static async Task<RedirectHttpResult> SignIn(HttpContext context)
+    {
+        if (await KeyFromFormAsync(context.Request) is { } key)
+            context.Response.Cookies.Append(CookieName, key, new CookieOptions
+            {
+                HttpOnly = true,
+                SameSite = SameSiteMode.Strict,
+                Secure = context.Request.IsHttps,
+                IsEssential = true,
+                Path = "/",
+            });
+        var form = await context.Request.ReadFormAsync(context.RequestAborted);
+        return TypedResults.LocalRedirect(form["next"] is [{ } next] && IsLocal(next) ? next : "/");
+    }
+
+    private static RedirectHttpResult SignOut(HttpContext context)
+    {
+        context.Response.Cookies.Delete(CookieName);
+        return TypedResults.LocalRedirect("/");
+    }
+
+    public static bool IsSignIn(HttpRequest request) => HttpMethods.IsPost(request.Method) && request.Path == SignInPath && request.HasFormContentType;
+
+    public static async ValueTask<string?> KeyFromFormAsync(HttpRequest request)
+    {
+        if (!request.HasFormContentType)
+            return null;
+        var form = await request.ReadFormAsync(request.HttpContext.RequestAborted);
+        return form["api_key"] is [{ Length: > 0 } key] ? key.Trim() : null;
+    }
+
+    /// <summary>Whether a person is opening a page, or a program calls.</summary>
+    public static bool WantsPage(HttpRequest request) =>
+        IsSignIn(request) || (HttpMethods.IsGet(request.Method) && request.Headers.Accept.ToString().Contains(MediaTypeNames.Text.Html, StringComparison.OrdinalIgnoreCase));
+
+    public static Task WriteSignInPageAsync(HttpContext context, string? failure)
+    {
+        context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+        context.Response.ContentType = "text/html; charset=utf-8";
+        var next = IsSignIn(context.Request) ? "/" : context.Request.Path.Value!;
+        return context.Response.WriteAsync($"""
+            <!doctype html><html lang="en"><meta charset="utf-8"><title>SaeService</title>
+            <body style="font: 16px/1.5 sans-serif; max-width: 32em; margin: 4em auto">
+            <h1>SaeService</h1>
+            <p>{WebUtility.HtmlEncode(failure ?? "This page needs an API key.")} <code>sae keys create</code> makes one.</p>
+            <form method="post" action="{SignInPath}">
+            <input type="hidden" name="next" value="{WebUtility.HtmlEncode(next)}">
+            <label>API key <input type="password" name="api_key" autocomplete="current-password" required autofocus></label>
+            <button>Sign in</button></form>
+            <p><small>trace {WebUtility.HtmlEncode(ProblemResponses.TraceId(context))}</small></p></body></html>
+            """, context.RequestAborted);
+    }
+
+    private static bool IsLocal(string path) => path.StartsWith('/') && !path.StartsWith("//", StringComparison.Ordinal) && !path.Contains('\\');
+}

@@ -1,0 +1,148 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using SaeService.Api.Access;
+using SaeService.Api.Models;
+using SaeService.Contracts;
+using SaeService.Corpora;
+using SaeService.Storage;
+
+namespace SaeService.Api.Datasets;
+
+/// <summary>The data sets that can be named: uploads of the caller, then what is in the operator's folders, and the bundled sample.</summary>
+public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory<SaeDbContext> contexts)
+{
+    private readonly FolderRoots _roots = new(settings.DatasetRoots, settings.BundledRoot is { } bundled
+        ? new Dictionary<string, string> { [ModelCatalogue.SampleName] = Path.Combine(bundled, "corpus") }
+        : null);
+
+    // Counting a treebank takes a second or more: done once for what the files are now, and one at a time.
+    private readonly ConcurrentDictionary<string, (string Fingerprint, Dataset Dataset)> _counted = new();
+    private readonly SemaphoreSlim _counting = new(1);
+
+    /// <exception cref="ProblemException">unknown_dataset, dataset_outside_roots or invalid_dataset.</exception>
+    public async Task<Dataset> RequireAsync(string id, Caller caller, string field, CancellationToken ct)
+    {
+        if (await FindUploadAsync(id, caller, ct) is { } upload)
+            return upload;
+        try
+        {
+            return await CountAsync(id, _roots.Resolve(id), ct);
+        }
+        catch (RootedPathException e)
+        {
+            throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.DatasetOutsideRoots : ProblemCodes.UnknownDataset,
+                e.Fault == RootedPathFault.Outside ? e.Message : $"{e.Message}, and is no upload of this key (PUT /v1/datasets/NAME)", field, e);
+        }
+        catch (CorpusException e)
+        {
+            throw new ProblemException(ProblemCodes.InvalidDataset, e.Message, field, e);
+        }
+    }
+
+    /// <summary>Uploads that the caller sees, newest first, then the operator's that can be read, by name.</summary>
+    public async Task<IReadOnlyList<Dataset>> ListAsync(Caller caller, CancellationToken ct)
+    {
+        await using var db = await contexts.CreateDbContextAsync(ct);
+        var uploads = await db.Datasets.AsNoTracking().Where(x => caller.IsAdmin || x.ApiKeyId == caller.KeyId).OrderByDescending(x => x.CreatedAt)
+            .Select(x => x.StatisticsJson).ToListAsync(ct);
+        var found = uploads.Select(Parse).ToList();
+        foreach (var (name, place) in OperatorPlaces())
+            try
+            {
+                found.Add(await CountAsync(name, place, ct));
+            }
+            catch (CorpusException)
+            {
+                // Not a data set by itself; something inside may be, and can be named.
+            }
+        return found;
+    }
+
+    /// <summary>Whether the operator's folders have something of this name, which an upload must not hide.</summary>
+    public bool IsOperators(string name)
+    {
+        try
+        {
+            _roots.Resolve(name);
+            return true;
+        }
+        catch (RootedPathException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Reads all of a data set and says what was understood. Memory does not grow with its size.</summary>
+    /// <exception cref="CorpusException">Naming file and line.</exception>
+    public static Dataset Describe(string id, string source, DatasetFolder folder, CancellationToken ct)
+    {
+        var statistics = DatasetStatistics.Compute(folder.Read(), cancellation: ct);
+        return new Dataset
+        {
+            Id = id,
+            Source = source,
+            Format = folder.Format.ToString().ToLowerInvariant(),
+            Splits = folder.Splits,
+            Bytes = folder.Bytes,
+            Documents = statistics.Documents,
+            Sentences = statistics.Sentences,
+            Words = statistics.Words,
+            Tasks = [.. statistics.Tasks.Select(t => new TaskStatistics(t.Task, t.Labelled, t.Labels, t.EntropyBits, t.Majority, t.TypeBaselineAccuracy, t.AmbiguousTypeShare))],
+            Aliases = [.. statistics.Aliases.Select(a => new LabelAlias(a.Left, a.Right, a.Jaccard))],
+            Warnings = statistics.Warnings,
+        };
+    }
+
+    private async Task<Dataset?> FindUploadAsync(string name, Caller caller, CancellationToken ct)
+    {
+        await using var db = await contexts.CreateDbContextAsync(ct);
+        var json = await db.Datasets.AsNoTracking().Where(x => x.Name == name && x.ApiKeyId == caller.KeyId).Select(x => x.StatisticsJson).SingleOrDefaultAsync(ct);
+        return json is null ? null : Parse(json);
+    }
+
+    private async Task<Dataset> CountAsync(string id, string path, CancellationToken ct)
+    {
+        var folder = DatasetFolder.Open(path);
+        if (folder.Files.FirstOrDefault(file => !_roots.Contains(file.Path)) is { } stray)
+            throw new ProblemException(ProblemCodes.DatasetOutsideRoots, $"'{stray.Name}' links to a file outside the folders that the operator allows", "$.dataset.id");
+        var fingerprint = string.Join('\n', folder.Files.Select(file => $"{file.Name} {file.Bytes} {File.GetLastWriteTimeUtc(file.Path).Ticks}"));
+        if (!Known(out var known))
+        {
+            await _counting.WaitAsync(ct);
+            try
+            {
+                if (!Known(out known))
+                {
+                    known = await Task.Run(() => Describe(id, "folder", folder, ct), ct);
+                    _counted[path] = (fingerprint, known);
+                }
+            }
+            finally
+            {
+                _counting.Release();
+            }
+        }
+        return known with { Id = id };
+
+        bool Known(out Dataset dataset)
+        {
+            var hit = _counted.TryGetValue(path, out var counted) && counted.Fingerprint == fingerprint;
+            dataset = counted.Dataset;
+            return hit;
+        }
+    }
+
+    private IEnumerable<(string Name, string Place)> OperatorPlaces()
+    {
+        foreach (var (name, place) in _roots.Named)
+            yield return (name, place);
+        var options = new EnumerationOptions { IgnoreInaccessible = true };
+        foreach (var root in _roots.Roots)
+            foreach (var place in Directory.EnumerateFileSystemEntries(root, "*", options).Order(StringComparer.Ordinal))
+                if (_roots.Contains(place) && (Directory.Exists(place) || Path.GetExtension(place) is ".conllu" or ".conll" or ".jsonl" or ".iob2" or ".bio"))
+                    yield return (Path.GetFileName(place), place);
+    }
+
+    private static Dataset Parse(string json) => JsonSerializer.Deserialize<Dataset>(json, Wire.Json)!;
+}

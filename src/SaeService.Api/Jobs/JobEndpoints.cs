@@ -1,0 +1,151 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
+using SaeService.Api.Access;
+using SaeService.Api.Problems;
+using SaeService.Api.Requests;
+using SaeService.Api.Results;
+using SaeService.Contracts;
+using SaeService.Queueing;
+using SaeService.Storage;
+
+namespace SaeService.Api.Jobs;
+
+/// <summary>Analyses: submit, follow, cancel, retry, delete.</summary>
+public static class JobEndpoints
+{
+    private const int PollSeconds = 2;
+
+    /// <summary>Maps the calls on jobs and returns their group, to which events and results belong too.</summary>
+    public static RouteGroupBuilder MapJobs(this WebApplication app)
+    {
+        var jobs = app.MapGroup("/v1/jobs").WithTags("Jobs");
+        jobs.MapPost("", Submit).WithName("SubmitJob").WithSummary("Asks for an analysis of a model with a labelled data set")
+            .WithDescription("Answers 202 with the job, every default filled in. A request with the same Idempotency-Key and body is answered with the job that the first one made.")
+            .Accepts<JobRequest>("application/json").RequireAuthorization(Scopes.Submit)
+            .Problems(ProblemCodes.MalformedJson, ProblemCodes.UnknownField, ProblemCodes.InvalidRequest, ProblemCodes.InvalidParameter, ProblemCodes.UnknownModel,
+                ProblemCodes.ModelOutsideRoots, ProblemCodes.UnsupportedModel, ProblemCodes.InvalidModel, ProblemCodes.PickleOnlyModel, ProblemCodes.UnknownDataset,
+                ProblemCodes.DatasetOutsideRoots, ProblemCodes.InvalidDataset, ProblemCodes.TaskNotInDataset, ProblemCodes.LayerOutOfRange, ProblemCodes.NotAvailable,
+                ProblemCodes.InsufficientResources, ProblemCodes.IdempotencyMismatch, ProblemCodes.IdempotencyInFlight, ProblemCodes.TooLarge,
+                ProblemCodes.UnsupportedMediaType, ProblemCodes.TooManyQueuedJobs);
+        jobs.MapGet("", List).WithName("ListJobs").WithSummary("Jobs of this key (of all keys for administrators), newest first")
+            .WithDescription("Pages follow the Link header or next_after.").Problems(ProblemCodes.InvalidParameter);
+        jobs.MapGet("/{id:guid}", Get).WithName("GetJob").WithSummary("A job: status, progress by layer, error, urls")
+            .WithDescription("ETag and If-None-Match make polling cheap; 'Prefer: wait=N' (at most 60 seconds) answers when the job has ended or the time is over.")
+            .RequireRateLimiting(AccessSetup.Waits).Produces(StatusCodes.Status304NotModified).Problems(ProblemCodes.NotFound, ProblemCodes.InvalidParameter);
+        jobs.MapPost("/{id:guid}/cancel", Cancel).WithName("CancelJob").WithSummary("Cancels a job; asking again changes nothing")
+            .RequireAuthorization(Scopes.Submit).Problems(ProblemCodes.NotFound, ProblemCodes.Conflict);
+        jobs.MapPost("/{id:guid}/retry", Retry).WithName("RetryJob").WithSummary("Starts a failed or cancelled job again from its last good stage")
+            .RequireAuthorization(Scopes.Submit).Problems(ProblemCodes.NotFound, ProblemCodes.Conflict);
+        jobs.MapDelete("/{id:guid}", Delete).WithName("DeleteJob").WithSummary("Removes an ended job with its results and files")
+            .RequireAuthorization(Scopes.Submit).Problems(ProblemCodes.NotFound, ProblemCodes.Conflict);
+        return jobs;
+    }
+
+    private static async Task<Accepted<Job>> Submit(HttpContext context, RequestResolver resolver, JobQueue queue, JobReader reader, ServiceSettings settings)
+    {
+        var ct = context.RequestAborted;
+        var caller = Caller.Of(context);
+        var key = IdempotencyKeyOf(context.Request);
+        var request = await JsonBody.ReadAsync<JobRequest>(context.Request, settings.Limits.MaxJsonBytes);
+        // Of the request as it was understood: the same members in another order or spacing are the same request.
+        var idempotency = key is null ? null : new Idempotency(key, SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(request, Wire.Json)));
+        if (idempotency is not null && await queue.FindReplayAsync(caller.KeyId, idempotency, ct) is { } earlier)
+            return await AcceptedAsync(earlier.Id, replayed: true, reader, context);
+
+        var resolved = await resolver.ResolveAsync(request, caller, ct);
+        var submission = await queue.SubmitAsync(resolved.Request, resolved.Layers, caller.KeyId, idempotency, settings.Limits.QueuedJobsPerKey, ct);
+        return await AcceptedAsync(submission.Job.Id, submission.Replayed, reader, context);
+    }
+
+    private static async Task<Accepted<Job>> AcceptedAsync(Guid id, bool replayed, JobReader reader, HttpContext context)
+    {
+        var job = (await reader.GetAsync(id, cancellation: context.RequestAborted))!;
+        context.Response.Headers.RetryAfter = PollSeconds.ToString(CultureInfo.InvariantCulture);
+        if (replayed)
+            context.Response.Headers["Idempotency-Replayed"] = "true";
+        return TypedResults.Accepted(job.Urls.Self, job);
+    }
+
+    private static async Task<Ok<Page<Job>>> List(HttpContext context, JobReader reader, string? status = null, string? model = null, string? dataset = null, int limit = 20, string? after = null)
+    {
+        if (limit is < 1 or > 200)
+            throw ProblemMetadataExtensions.Parameter("limit", "must be between 1 and 200");
+        JobStatus? only = null;
+        if (status is not null)
+            only = Enum.GetValues<JobStatus>().Cast<JobStatus?>().FirstOrDefault(s => s.ToString()!.ToLowerInvariant() == status)
+                ?? throw ProblemMetadataExtensions.Parameter("status", $"is not known; known: {string.Join(", ", Enum.GetNames<JobStatus>()).ToLowerInvariant()}");
+        var caller = Caller.Of(context);
+        try
+        {
+            var page = await reader.ListAsync(new JobFilter(caller.IsAdmin ? null : caller.KeyId, only, model, dataset), limit, after, context.RequestAborted);
+            Paging.AddNextLink(context, page.NextAfter);
+            return TypedResults.Ok(page);
+        }
+        catch (ProblemException e) when (e.Field == "$.after")
+        {
+            throw ProblemMetadataExtensions.Parameter("after", e.Message);
+        }
+    }
+
+    private static async Task<Results<Ok<Job>, StatusCodeHttpResult>> Get(Guid id, HttpContext context, SaeDbContext db, JobReader reader, JobSignals signals, TimeProvider time)
+    {
+        var head = await JobHead.RequireAsync(db, id, context);
+        if (WaitOf(context.Request) is { } wait)
+        {
+            context.Response.Headers["Preference-Applied"] = string.Create(CultureInfo.InvariantCulture, $"wait={wait.TotalSeconds}");
+            await JobWait.UntilEndedAsync(id, head, wait, db, signals, time, context);
+        }
+        var job = await reader.GetAsync(id, cancellation: context.RequestAborted) ?? throw new ProblemException(ProblemCodes.NotFound, $"There is no job {id}.");
+        if (!JobWait.Ended(job.Status))
+            context.Response.Headers.RetryAfter = PollSeconds.ToString(CultureInfo.InvariantCulture);
+        // The tag is of what is shown, progress included: nothing that a client sees changes under the same tag.
+        return StoredDocument.NotModified(context, Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(job, Wire.Json))))
+            ? TypedResults.StatusCode(StatusCodes.Status304NotModified)
+            : TypedResults.Ok(job);
+    }
+
+    private static async Task<Accepted<Job>> Cancel(Guid id, HttpContext context, SaeDbContext db, JobQueue queue, JobReader reader)
+    {
+        await JobHead.RequireAsync(db, id, context);
+        await queue.CancelAsync(id, context.RequestAborted);
+        return await AcceptedAsync(id, replayed: false, reader, context);
+    }
+
+    private static async Task<Accepted<Job>> Retry(Guid id, HttpContext context, SaeDbContext db, JobQueue queue, JobReader reader)
+    {
+        await JobHead.RequireAsync(db, id, context);
+        await queue.RetryAsync(id, context.RequestAborted);
+        return await AcceptedAsync(id, replayed: false, reader, context);
+    }
+
+    private static async Task<NoContent> Delete(Guid id, HttpContext context, SaeDbContext db, JobQueue queue)
+    {
+        await JobHead.RequireAsync(db, id, context);
+        await queue.DeleteAsync(id, context.RequestAborted);
+        return TypedResults.NoContent();
+    }
+
+    private static string? IdempotencyKeyOf(HttpRequest request)
+    {
+        if (!request.Headers.TryGetValue("Idempotency-Key", out var values))
+            return null;
+        // The draft standard has a quoted string; many clients send it bare.
+        var key = values.ToString().Trim().Trim('"');
+        return key.Length is >= 1 and <= 255 && key.All(c => c is > ' ' and < '\u007f')
+            ? key
+            : throw ProblemMetadataExtensions.Parameter("Idempotency-Key", "must be 1 to 255 visible ASCII characters");
+    }
+
+    /// <summary>RFC 7240: <c>Prefer: wait=10</c>.</summary>
+    private static TimeSpan? WaitOf(HttpRequest request)
+    {
+        foreach (var preference in request.Headers["Prefer"].SelectMany(v => v?.Split(',') ?? []))
+            if (preference.Trim() is var p && p.StartsWith("wait=", StringComparison.OrdinalIgnoreCase))
+                return int.TryParse(p["wait=".Length..].Split(';')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+                    ? TimeSpan.FromSeconds(Math.Min(seconds, 60))
+                    : throw ProblemMetadataExtensions.Parameter("Prefer", "wait must be a whole number of seconds, at most 60");
+        return null;
+    }
+}

@@ -1,0 +1,208 @@
+using SaeService.Api.Access;
+using SaeService.Api.Datasets;
+using SaeService.Api.Models;
+using SaeService.Contracts;
+
+namespace SaeService.Api.Requests;
+
+/// <param name="Request">With every default filled in; <see cref="JobRequest.Layers"/> is a list.</param>
+public sealed record ResolvedRequest(JobRequest Request, IReadOnlyList<int> Layers);
+
+/// <summary>
+/// Fills every default of a request and refuses what can be known to be wrong before anything is queued. The documentation of
+/// <see cref="JobRequest"/> gives the defaults.
+/// </summary>
+public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue datasets, ResourceEstimate resources)
+{
+    private static readonly string[] s_hooks = ["resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"];
+    private static readonly string[] s_canonicalTasks = ["pos", "dep", "ner"];
+
+    /// <exception cref="ProblemException">Naming each member at fault.</exception>
+    public async Task<ResolvedRequest> ResolveAsync(JobRequest request, Caller caller, CancellationToken ct)
+    {
+        var errors = new RequestErrors();
+        var check = new Checks(errors);
+        var model = Try(errors, () => models.Require(request.Model.Id, "$.model.id"));
+        var dataset = await TryAsync(errors, () => datasets.RequireAsync(request.Dataset.Id, caller, "$.dataset.id", ct));
+        if (request.Model.Revision is { } revision and not "main")
+            errors.Add(ProblemCodes.NotAvailable, "$.model.revision", $"'{revision}': models are local folders, which have no revisions; their files' hashes are recorded instead");
+
+        var layers = Layers(request.Layers, model, errors);
+        var resolved = request with
+        {
+            Dataset = request.Dataset with
+            {
+                Split = Split(request.Dataset.Split, dataset, errors),
+                MaxWords = check.Range(request.Dataset.MaxWords, 200_000, 1, 100_000_000, "$.dataset.max_words"),
+            },
+            Tasks = Tasks(request.Tasks, dataset, errors),
+            Layers = new LayerSelection(layers),
+            Hook = check.OneOf(request.Hook, s_hooks, "$.hook"),
+            ContextLength = check.Range(request.ContextLength, Math.Min(512, model?.ContextLength ?? 512), 8, model?.ContextLength ?? 1 << 20, "$.context_length",
+                model is null ? null : "the model's own limit"),
+            Sae = Sae(request.Sae ?? new SaeSettings(), model, check, errors),
+            Labels = Labels(request.Labels ?? new LabelSettings(), check),
+            Information = Information(request.Information ?? new InformationSettings(), check),
+            Mode = Mode(request.Mode, check, errors),
+            Seed = check.Range(request.Seed, 0, 0, int.MaxValue, "$.seed"),
+            KeepActivations = request.KeepActivations ?? false,
+            Metadata = Metadata(request.Metadata, errors),
+        };
+        if (request.Webhook is not null)
+            errors.Add(ProblemCodes.NotAvailable, "$.webhook", "webhooks are not sent by this version; follow urls.events instead");
+        errors.ThrowIfAny();
+        resources.Require(resolved, layers.Count, model!, dataset!);
+        return new ResolvedRequest(resolved, layers);
+    }
+
+    private static List<int> Layers(LayerSelection? asked, Model? model, RequestErrors errors)
+    {
+        if (model is null)
+            return [];
+        // Layer 0 is the embedding, so a model of L blocks has L + 1 layers.
+        if (asked is null || asked.IsAll)
+            return [.. Enumerable.Range(0, model.Layers + 1)];
+        if (asked.Layers is { Count: 0 })
+            errors.Add(ProblemCodes.InvalidRequest, "$.layers", "needs at least one layer");
+        var seen = new HashSet<int>();
+        for (var i = 0; i < asked.Layers!.Count; i++)
+            if (asked.Layers[i] < 0 || asked.Layers[i] > model.Layers)
+                errors.Add(ProblemCodes.LayerOutOfRange, $"$.layers[{i}]", $"{asked.Layers[i]} is not a layer of '{model.Id}', which has 0 (the embedding) to {model.Layers}");
+            else if (!seen.Add(asked.Layers[i]))
+                errors.Add(ProblemCodes.InvalidRequest, $"$.layers[{i}]", $"{asked.Layers[i]} is named twice");
+        return [.. seen.Order()];
+    }
+
+    private static List<string> Tasks(IReadOnlyList<string>? asked, Dataset? dataset, RequestErrors errors)
+    {
+        if (dataset is null)
+            return [];
+        // A label that all words share says nothing of a layer.
+        var usable = dataset.Tasks.Where(t => t.Labels.Count >= 2).Select(t => t.Task).ToList();
+        if (usable.Count == 0)
+            errors.Add(ProblemCodes.InvalidDataset, "$.dataset.id", $"'{dataset.Id}' has no task with two or more labels");
+        if (asked is null)
+            return s_canonicalTasks.Intersect(usable).ToList() is { Count: > 0 } canonical ? canonical : usable;
+        if (asked.Count == 0)
+            errors.Add(ProblemCodes.InvalidRequest, "$.tasks", "needs at least one task; leave it out for all that the data set has");
+        var seen = new HashSet<string>();
+        for (var i = 0; i < asked.Count; i++)
+            if (!usable.Contains(asked[i]))
+                errors.Add(ProblemCodes.TaskNotInDataset, $"$.tasks[{i}]", $"'{Shown(asked[i])}' is not a task of '{dataset.Id}', which has {string.Join(", ", usable)}");
+            else if (!seen.Add(asked[i]))
+                errors.Add(ProblemCodes.InvalidRequest, $"$.tasks[{i}]", $"'{asked[i]}' is named twice");
+        return [.. asked];
+    }
+
+    private static string? Split(string? asked, Dataset? dataset, RequestErrors errors)
+    {
+        if (dataset is null)
+            return asked;
+        if (asked is null)
+            return string.Join('+', dataset.Splits);
+        var parts = asked.Split('+');
+        foreach (var part in parts.Where(part => !dataset.Splits.Contains(part)).Distinct())
+            errors.Add(ProblemCodes.InvalidRequest, "$.dataset.split", $"'{Shown(part)}' is not a split of '{dataset.Id}', which has {string.Join(", ", dataset.Splits)}");
+        foreach (var twice in parts.GroupBy(part => part).Where(g => g.Count() > 1))
+            errors.Add(ProblemCodes.InvalidRequest, "$.dataset.split", $"'{Shown(twice.Key)}' is named twice");
+        return asked;
+    }
+
+    private static SaeSettings Sae(SaeSettings asked, Model? model, Checks check, RequestErrors errors)
+    {
+        const int MaxExpansion = 256;
+        var dIn = model?.DModel;
+        int? expansion = asked.DSae is null || asked.Expansion is not null
+            ? check.Range(asked.Expansion, 8, 1, MaxExpansion, "$.sae.expansion")
+            : null;
+        int? dSae = asked.DSae is { } named
+            ? check.Range(named, named, 2, dIn is { } d ? Math.Min((long)d * MaxExpansion, int.MaxValue) : int.MaxValue, "$.sae.d_sae")
+            : dIn is { } input ? (int)Math.Min((long)input * expansion!.Value, int.MaxValue) : null;
+        if (asked.DSae is not null && expansion is not null && dIn is not null && (long)dIn * expansion != dSae)
+            errors.Add(ProblemCodes.InvalidRequest, "$.sae.d_sae", $"{dSae} is not expansion {expansion} x d_in {dIn}; give one of the two");
+        var k = check.Range(asked.K, Math.Min(32, dSae ?? 32), 1, int.MaxValue, "$.sae.k");
+        if (k > dSae)
+            errors.Add(ProblemCodes.InvalidRequest, "$.sae.k", $"{k} is more than d_sae, {dSae}");
+        var batch = check.Range(asked.BatchTokens, 2048, 16, 1 << 17, "$.sae.batch_tokens");
+        return asked with
+        {
+            Architecture = check.OneOf(asked.Architecture, ["topk"], "$.sae.architecture"),
+            // Where d_sae was given and is no multiple of d_in there is no such whole number.
+            Expansion = expansion ?? (dIn is { } width && dSae % width == 0 ? dSae / width : null),
+            DSae = dSae,
+            K = k,
+            TrainTokens = check.Range(asked.TrainTokens, 2_000_000, batch, 100_000_000_000, "$.sae.train_tokens", $"at least one batch of {batch}"),
+            BatchTokens = batch,
+            LearningRate = check.Between(asked.LearningRate, dSae is { } latents ? 2e-4 / Math.Sqrt(latents / 16384.0) : 2e-4, 1e-8, 1, "$.sae.learning_rate"),
+            Seed = check.Range(asked.Seed, 0, 0, int.MaxValue, "$.sae.seed"),
+        };
+    }
+
+    private static LabelSettings Labels(LabelSettings asked, Checks check) => asked with
+    {
+        MinSupport = check.Range(asked.MinSupport, 30, 1, 1_000_000_000, "$.labels.min_support"),
+        MinSentences = check.Range(asked.MinSentences, 10, 1, 1_000_000_000, "$.labels.min_sentences"),
+        Fdr = check.Between(asked.Fdr, 0.05, 1e-12, 1, "$.labels.fdr"),
+        ConsistencyLower = check.Between(asked.ConsistencyLower, 0.8, 0, 1, "$.labels.consistency_lower"),
+        Kappa = check.Between(asked.Kappa, 0.7, 0, 1, "$.labels.kappa"),
+        MaxDrop = check.Between(asked.MaxDrop, 0.1, 0, 1, "$.labels.max_drop"),
+        SubwordPolicy = check.OneOf(asked.SubwordPolicy, ["max", "last"], "$.labels.subword_policy"),
+    };
+
+    private static InformationSettings Information(InformationSettings asked, Checks check) => asked with
+    {
+        MaxTrainWords = check.Range(asked.MaxTrainWords, 20_000, 100, 10_000_000, "$.information.max_train_words"),
+        SubwordPolicy = check.OneOf(asked.SubwordPolicy, ["last", "first"], "$.information.subword_policy"),
+        BootstrapSamples = check.Range(asked.BootstrapSamples, 1000, 100, 100_000, "$.information.bootstrap_samples"),
+    };
+
+    private static string Mode(string? asked, Checks check, RequestErrors errors)
+    {
+        if (asked is not ("full" or "thorough"))
+            return check.OneOf(asked, ["standard", "quick"], "$.mode");
+        errors.Add(ProblemCodes.NotAvailable, "$.mode", $"'{asked}' is not available yet; use standard or quick");
+        return asked;
+    }
+
+    private static IReadOnlyDictionary<string, string>? Metadata(IReadOnlyDictionary<string, string>? asked, RequestErrors errors)
+    {
+        if (asked?.Count > 16)
+            errors.Add(ProblemCodes.InvalidRequest, "$.metadata", $"has {asked.Count} entries; at most 16 are kept");
+        foreach (var (key, value) in asked ?? new Dictionary<string, string>())
+            if (key.Length is 0 or > 64)
+                errors.Add(ProblemCodes.InvalidRequest, "$.metadata", "a name must have 1 to 64 characters");
+            else if (value is null || value.Length > 512)
+                errors.Add(ProblemCodes.InvalidRequest, $"$.metadata.{key}", "must be a string of at most 512 characters");
+            else if (key.Contains('\0') || value.Contains('\0'))
+                errors.Add(ProblemCodes.InvalidRequest, $"$.metadata.{key.Replace('\0', '?')}", "must not contain the character U+0000");
+        return asked ?? new Dictionary<string, string>();
+    }
+
+    private static T? Try<T>(RequestErrors errors, Func<T> find) where T : class
+    {
+        try
+        {
+            return find();
+        }
+        catch (ProblemException e)
+        {
+            errors.Add(e);
+            return null;
+        }
+    }
+
+    private static async Task<T?> TryAsync<T>(RequestErrors errors, Func<Task<T>> find) where T : class
+    {
+        try
+        {
+            return await find();
+        }
+        catch (ProblemException e)
+        {
+            errors.Add(e);
+            return null;
+        }
+    }
+
+    private static string Shown(string value) => value.Length <= 60 ? value : value[..60] + "…";
+}

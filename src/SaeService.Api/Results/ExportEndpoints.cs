@@ -1,0 +1,108 @@
+using System.Data;
+using System.Globalization;
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using SaeService.Api.Jobs;
+using SaeService.Api.Problems;
+using SaeService.Contracts;
+using SaeService.Storage;
+
+namespace SaeService.Api.Results;
+
+/// <summary>Results as files for other tools.</summary>
+public static class ExportEndpoints
+{
+    private static readonly string[] s_exports = ["layers.json", "features.csv", "split.json"];
+
+    public static void MapExports(this RouteGroupBuilder jobs)
+    {
+        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json, features.csv or split.json")
+            .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
+        jobs.MapGet("/{id:guid}/layers/{layer:int}/sae", GetSae).WithName("GetSae")
+            .WithSummary("The trained autoencoder in SAELens layout: a zip of cfg.json and sae_weights.safetensors")
+            .Produces(StatusCodes.Status200OK, typeof(Stream), "application/zip").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady, ProblemCodes.InvalidParameter);
+    }
+
+    private static Task Export(Guid id, string name, SaeDbContext db, NpgsqlDataSource database, ArtifactStore artifacts, HttpContext context) => name switch
+    {
+        "layers.json" => SendDocumentAsync(id, db, database, context),
+        "features.csv" => SendFeaturesAsync(id, db, database, context),
+        "split.json" => SendSplitAsync(id, db, artifacts, context),
+        _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", s_exports)}."),
+    };
+
+    private static async Task SendDocumentAsync(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)
+    {
+        var job = await LayerEndpoints.RequireDocumentAsync(id, db, context);
+        await StoredDocument.SendAsync(database, job, context, "layers.json");
+    }
+
+    private static async Task SendSplitAsync(Guid id, SaeDbContext db, ArtifactStore artifacts, HttpContext context)
+    {
+        var job = await JobHead.RequireAsync(db, id, context);
+        await job.RequireStageAsync(db, StageKind.Prepare, null, context.RequestAborted);
+        var artifact = await FindAsync(db, id, StageKind.Prepare, null, "split.json", context.RequestAborted);
+        if (StoredDocument.NotModified(context, artifact.Sha256))
+            return;
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = artifact.Bytes;
+        context.Response.Headers.ContentDisposition = "attachment; filename=\"split.json\"";
+        await using var file = artifacts.Open(artifact.Key);
+        await file.CopyToAsync(context.Response.Body, context.RequestAborted);
+    }
+
+    private static async Task SendFeaturesAsync(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)
+    {
+        var ct = context.RequestAborted;
+        var job = await LayerEndpoints.RequireDocumentAsync(id, db, context);
+        if (StoredDocument.NotModified(context, job.DocumentSha256 + "-csv"))
+            return;
+        context.Response.ContentType = "text/csv; charset=utf-8; header=present";
+        context.Response.Headers.ContentDisposition = "attachment; filename=\"features.csv\"";
+        await using var writer = new StreamWriter(context.Response.Body, new UTF8Encoding(false), 1 << 16);
+        await writer.WriteAsync("layer," + string.Join(',', FeatureCsv.Columns) + "\r\n");
+        await using var command = database.CreateCommand("SELECT layer, summary FROM feature_labels WHERE job_id = $1 ORDER BY layer, task COLLATE \"C\", index");
+        command.Parameters.AddWithValue(id);
+        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct);
+        while (await reader.ReadAsync(ct))
+        {
+            var layer = reader.GetInt32(0);
+            var feature = JsonSerializer.Deserialize<FeatureSummary>(reader.GetString(1), Wire.Json)!;
+            await writer.WriteAsync(string.Create(CultureInfo.InvariantCulture, $"{layer},{FeatureCsv.Row(feature)}\r\n"));
+        }
+    }
+
+    private static async Task GetSae(Guid id, int layer, SaeDbContext db, ArtifactStore artifacts, HttpContext context, string? format = null)
+    {
+        if (format is not (null or "saelens"))
+            throw ProblemMetadataExtensions.Parameter("format", "is not known; known: saelens");
+        var ct = context.RequestAborted;
+        var job = await JobHead.RequireAsync(db, id, context);
+        job.RequireLayer(layer);
+        await job.RequireStageAsync(db, StageKind.Train, layer, ct);
+        var files = new List<ArtifactRow>();
+        foreach (var name in new[] { "cfg.json", "sae_weights.safetensors" })
+            files.Add(await FindAsync(db, id, StageKind.Train, layer, name, ct));
+        if (StoredDocument.NotModified(context, files[1].Sha256))
+            return;
+        context.Response.ContentType = "application/zip";
+        context.Response.Headers.ContentDisposition = $"attachment; filename=\"sae-layer-{layer}.zip\"";
+        await using var zip = await ZipArchive.CreateAsync(context.Response.Body, ZipArchiveMode.Create, leaveOpen: true, entryNameEncoding: null, ct);
+        foreach (var file in files)
+        {
+            var entry = zip.CreateEntry(file.Name, CompressionLevel.NoCompression); // weights do not compress
+            entry.LastWriteTime = file.CreatedAt;
+            await using var target = await entry.OpenAsync(ct);
+            await using var source = artifacts.Open(file.Key);
+            await source.CopyToAsync(target, ct);
+        }
+    }
+
+    private static async Task<ArtifactRow> FindAsync(SaeDbContext db, Guid job, StageKind stage, int? layer, string name, CancellationToken ct) =>
+        await db.Artifacts.AsNoTracking().Where(x => x.JobId == job && x.Stage == stage && x.Layer == layer && x.Name == name)
+            .OrderByDescending(x => x.Attempt).FirstOrDefaultAsync(ct)
+        ?? throw new ProblemException(ProblemCodes.NotFound, $"Job {job} has not kept {name}.");
+}
