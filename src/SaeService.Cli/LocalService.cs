@@ -47,7 +47,7 @@ public sealed class LocalService : IAsyncDisposable
         var artifacts = Directory.CreateDirectory(Path.Combine(options.Home, "artifacts")).FullName;
         (ConnectionString, var origin) = await DatabaseAsync(options.Home, ct);
         say($"Postgres: {origin}");
-        await Migrator.MigrateAsync(ConnectionString, HangfireSetup.InstallSchema, ct);
+        await HangfireSetup.MigrateAsync(ConnectionString, ct);
 
         var port = options.Port == 0 ? FreePort() : options.Port;
         Address = new Uri($"http://127.0.0.1:{port}");

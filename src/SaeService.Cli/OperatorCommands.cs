@@ -25,7 +25,7 @@ public static class OperatorCommands
         var command = new Command("migrate", "Bring the database's tables, and Hangfire's, to this version") { s_database };
         command.SetAction(async (parsed, ct) =>
         {
-            await Migrator.MigrateAsync(Database(parsed), HangfireSetup.InstallSchema, ct);
+            await HangfireSetup.MigrateAsync(Database(parsed), ct);
             Console.WriteLine("the database is up to date");
             return 0;
         });

@@ -19,4 +19,7 @@ public sealed class WorkerOptions
 
     /// <summary>Seconds between checkpoints of a training autoencoder.</summary>
     public double CheckpointSeconds { get; set; } = 10;
+
+    /// <summary>How long a stage may take to hand itself back when the process is asked to end.</summary>
+    public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(60);
 }

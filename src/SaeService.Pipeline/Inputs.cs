@@ -1,0 +1,75 @@
+using System.Text.Json;
+using SaeService.Autoencoders;
+using SaeService.Contracts;
+using SaeService.Corpora;
+using SaeService.Interpretation;
+using SaeService.Interpretation.Information;
+using SaeService.Interpretation.Labels;
+
+namespace SaeService.Pipeline;
+
+/// <summary>What stages read of what earlier ones published.</summary>
+internal static class Inputs
+{
+    /// <summary>Labels that say "nothing of the kind": in the information, never a feature's label (method 1b).</summary>
+    private static readonly string[] s_excludedLabels = ["O", "_", "X"];
+
+    public static PreparedInputs Provenance(StageContext context) => ReadJson<PreparedInputs>(context.Published(StageKind.Prepare, null, Artifacts.Provenance));
+
+    public static PackedCorpus Corpus(StageContext context) => PackedCorpus.Load(context.Published(StageKind.Prepare, null, Artifacts.Corpus));
+
+    public static NormFilters Filters(StageContext context) => NormFilters.Load(context.Published(StageKind.Capture, null, Artifacts.Filters));
+
+    public static ActivationFile Activations(StageContext context, int layer) =>
+        ActivationFile.Open(context.Published(StageKind.Capture, null, Artifacts.Activations(layer)), Provenance(context).Model.DModel);
+
+    public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
+
+    /// <summary>The words that every stage from encode on is about, and the place of each in the packed corpus.</summary>
+    public static (LabelledWords Words, int[] Packed) Words(PackedCorpus corpus, NormFilters filters)
+    {
+        var kept = Enumerable.Range(0, corpus.Words).Where(w => filters.KeepsWord(w)).ToArray();
+        var tasks = corpus.Tasks.Select(task => new Interpretation.TaskLabels(
+            task.Name,
+            task.Labels,
+            Array.ConvertAll(kept, w => task.LabelOfWord[w]),
+            Enumerable.Range(0, task.Labels.Length).Where(y => s_excludedLabels.Contains(task.Labels[y])).ToHashSet())).ToArray();
+        return (new LabelledWords(
+            Array.ConvertAll(kept, corpus.DocumentOf),
+            Array.ConvertAll(kept, w => corpus.WordSentence[w]),
+            Array.ConvertAll(kept, w => corpus.WordType[w]),
+            Array.ConvertAll(corpus.DocumentPart, part => (Interpretation.Part)part),
+            tasks), kept);
+    }
+
+    public static LabelRules LabelRules(JobRequest request)
+    {
+        var asked = request.Labels!;
+        return new LabelRules
+        {
+            MinSupport = asked.MinSupport!.Value,
+            MinSentences = asked.MinSentences!.Value,
+            Fdr = asked.Fdr!.Value,
+            ConsistencyLower = asked.ConsistencyLower!.Value,
+            Kappa = asked.Kappa!.Value,
+            MaxDrop = asked.MaxDrop!.Value,
+            BootstrapSamples = request.Information!.BootstrapSamples!.Value,
+            Seed = request.Seed!.Value,
+        };
+    }
+
+    public static InformationRules InformationRules(JobRequest request) => new()
+    {
+        MaxTrainWords = request.Information!.MaxTrainWords!.Value,
+        BootstrapSamples = request.Information.BootstrapSamples!.Value,
+        Seed = request.Seed!.Value,
+    };
+
+    public static T ReadJson<T>(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return JsonSerializer.Deserialize<T>(stream, Wire.Json) ?? throw new InvalidDataException($"{Path.GetFileName(path)} holds null");
+    }
+
+    public static void WriteJson<T>(Stream stream, T value) => JsonSerializer.Serialize(stream, value, Wire.Json);
+}

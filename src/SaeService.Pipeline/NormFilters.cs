@@ -1,0 +1,96 @@
+using System.Globalization;
+using SaeService.Checkpoints;
+using SaeService.Corpora;
+
+namespace SaeService.Pipeline;
+
+/// <summary>
+/// Attention sinks anywhere in a sequence: vectors longer than ten times the median of their layer (method 1a). A token that is one is not
+/// trained on; a word is left out at every layer if its last token is one at any, so that all layers are measured on the same words.
+/// </summary>
+internal sealed class NormFilters
+{
+    /// <summary>Times the median norm.</summary>
+    public const double Multiple = 10;
+
+    private readonly Dictionary<int, byte[]> _tokens; // layer -> [T], 1 = kept
+    private readonly byte[] _words;                   // [N], 1 = kept at every layer
+
+    private NormFilters(Dictionary<int, byte[]> tokens, byte[] words, IReadOnlyDictionary<string, int> wordsDropped) =>
+        (_tokens, _words, WordsDropped) = (tokens, words, wordsDropped);
+
+    /// <summary>Words whose last token is too long, by layer.</summary>
+    public IReadOnlyDictionary<string, int> WordsDropped { get; }
+
+    public bool KeepsWord(int word) => _words[word] != 0;
+
+    /// <summary>Rows of a layer's activations that an autoencoder may see: of test documents, or of all others.</summary>
+    public int[] Tokens(PackedCorpus corpus, int layer, bool test)
+    {
+        var kept = _tokens[layer];
+        var partOfToken = PartOfContext(corpus);
+        var rows = new List<int>(kept.Length);
+        for (var c = 0; c < corpus.Contexts; c++)
+            if (partOfToken[c] == Part.Test == test)
+                for (var t = corpus.ContextStart[c]; t < corpus.ContextStart[c + 1]; t++)
+                    if (kept[t] != 0)
+                        rows.Add(t);
+        return [.. rows];
+    }
+
+    /// <param name="norms">By layer: Euclidean norm of every token's vector [T].</param>
+    public static NormFilters From(PackedCorpus corpus, IReadOnlyDictionary<int, float[]> norms)
+    {
+        var words = new byte[corpus.Words];
+        Array.Fill(words, (byte)1);
+        var tokens = new Dictionary<int, byte[]>();
+        var dropped = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (layer, norm) in norms)
+        {
+            var usual = Enumerable.Range(0, norm.Length).Where(t => !corpus.SpecialOrExcluded[t]).Select(t => norm[t]).Order().ToArray();
+            var limit = usual.Length == 0 ? float.PositiveInfinity : Multiple * usual[usual.Length / 2];
+            var kept = new byte[norm.Length];
+            for (var t = 0; t < norm.Length; t++)
+                kept[t] = !corpus.SpecialOrExcluded[t] && norm[t] <= limit ? (byte)1 : (byte)0;
+            var lost = 0;
+            for (var w = 0; w < words.Length; w++)
+                if (norm[corpus.LastToken[w]] > limit)
+                {
+                    words[w] = 0;
+                    lost++;
+                }
+            tokens[layer] = kept;
+            dropped[layer.ToString(CultureInfo.InvariantCulture)] = lost;
+        }
+        return new(tokens, words, dropped);
+    }
+
+    public void Save(string path) => SafetensorsWriter.Write(path,
+        _tokens.Select(x => TensorSource.Of<byte>($"tokens.{x.Key}", DType.U8, [x.Value.Length], x.Value)).Append(TensorSource.Of<byte>("words", DType.U8, [_words.Length], _words)),
+        WordsDropped.ToDictionary(x => $"dropped.{x.Key}", x => x.Value.ToString(CultureInfo.InvariantCulture)));
+
+    public static NormFilters Load(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        const string Tokens = "tokens.", Dropped = "dropped.";
+        return new(
+            file.Tensors.Keys.Where(k => k.StartsWith(Tokens, StringComparison.Ordinal))
+                .ToDictionary(k => int.Parse(k[Tokens.Length..], CultureInfo.InvariantCulture), k => file.Bytes(k).ToArray()),
+            file.Bytes("words").ToArray(),
+            file.Metadata.Where(x => x.Key.StartsWith(Dropped, StringComparison.Ordinal))
+                .ToDictionary(x => x.Key[Dropped.Length..], x => int.Parse(x.Value, CultureInfo.InvariantCulture)));
+    }
+
+    // A context holds sentences of one document; where sentences stand for documents it may hold several, and then goes where its first word's does.
+    private static Part[] PartOfContext(PackedCorpus corpus)
+    {
+        var parts = new Part[corpus.Contexts];
+        var word = corpus.Words - 1;
+        for (var c = corpus.Contexts - 1; c >= 0; c--)
+        {
+            while (word >= 0 && corpus.FirstToken[word] >= corpus.ContextStart[c])
+                parts[c] = corpus.PartOf(word--);
+        }
+        return parts;
+    }
+}

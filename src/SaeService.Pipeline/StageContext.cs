@@ -1,0 +1,60 @@
+using Microsoft.EntityFrameworkCore;
+using SaeService.Contracts;
+using SaeService.Queueing;
+using SaeService.Storage;
+
+namespace SaeService.Pipeline;
+
+/// <summary>What a stage is given: its claim, the files that earlier stages published, a place for its own, and this worker's settings.</summary>
+public sealed class StageContext(StageLease lease, ArtifactStore store, CatalogueRoots roots, WorkerOptions worker, IDbContextFactory<SaeDbContext> contexts) : IDisposable
+{
+    private readonly List<ArtifactWriter> _writers = [];
+
+    public StageLease Lease => lease;
+    public ArtifactStore Store => store;
+    public CatalogueRoots Roots => roots;
+    public WorkerOptions Worker => worker;
+
+    /// <summary>For the few rows that a stage must read; what it writes goes into <see cref="StageOutput.Publish"/>.</summary>
+    public SaeDbContext OpenDatabase() => contexts.CreateDbContext();
+    public JobRequest Request => lease.Request;
+    public Guid JobId => lease.JobId;
+    public IReadOnlyList<int> Layers => lease.Layers;
+    public CancellationToken Interrupted => lease.Interrupted;
+
+    /// <summary>The layer of a stage that has one.</summary>
+    public int Layer => lease.Layer ?? throw new InvalidOperationException($"stage {lease.Kind} has no layer");
+
+    /// <summary>Local path of a file that an earlier stage published.</summary>
+    public string Published(StageKind stage, int? layer, string name) => store.Path(lease.PublishedKeyAsync(stage, layer, name).GetAwaiter().GetResult());
+
+    /// <summary>A new file of this attempt; complete ones are published with the stage, the others vanish with it.</summary>
+    public ArtifactWriter Create(string name)
+    {
+        var writer = store.Create(lease.KeyOf(name));
+        _writers.Add(writer);
+        return writer;
+    }
+
+    /// <summary>Writes a whole file through <paramref name="write"/> and completes it.</summary>
+    public StoredArtifact Write(string name, Action<Stream> write)
+    {
+        var writer = Create(name);
+        write(writer.Stream);
+        return writer.Complete();
+    }
+
+    /// <summary>Notes how far the stage is, and ends it here when it was asked to stop.</summary>
+    /// <exception cref="OperationCanceledException">The lease is lost, the job cancelled or the worker shutting down.</exception>
+    public void Progress(double fraction, double? tokensPerSecond = null, string? message = null)
+    {
+        lease.Interrupted.ThrowIfCancellationRequested();
+        lease.ReportProgress(fraction, tokensPerSecond, message);
+    }
+
+    public void Dispose() => _writers.ForEach(w => w.Dispose());
+}
+
+/// <summary>What a stage publishes: complete files, and rows written in the transaction that ends the stage.</summary>
+/// <param name="AfterPublish">What may only be done once that transaction has been committed; losing it must do no harm.</param>
+public sealed record StageOutput(IReadOnlyList<StoredArtifact> Artifacts, Func<SaeDbContext, CancellationToken, Task>? Publish = null, Action? AfterPublish = null);

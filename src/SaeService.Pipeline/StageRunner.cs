@@ -1,0 +1,120 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+using SaeService.Checkpoints;
+using SaeService.Contracts;
+using SaeService.Corpora;
+using SaeService.Interpretation.Information;
+using SaeService.Pipeline.Stages;
+using SaeService.Queueing;
+using SaeService.Storage;
+
+namespace SaeService.Pipeline;
+
+/// <summary>Works a stage off: claims it, runs it, publishes its results or says why it has none.</summary>
+public sealed partial class StageRunner(StageLeases leases, ArtifactStore store, CatalogueRoots roots, WorkerOptions worker, IDbContextFactory<SaeDbContext> contexts,
+    ILogger<StageRunner> logger) : IStageRunner
+{
+    // Unlike any other process's, past or present.
+    private readonly string _owner = $"{worker.Name}/{Environment.ProcessId}/{Guid.NewGuid():N}";
+
+    private static readonly Dictionary<StageKind, Func<StageContext, StageOutput>> s_stages = new()
+    {
+        [StageKind.Prepare] = PrepareStage.Run,
+        [StageKind.Capture] = CaptureStage.Run,
+        [StageKind.Train] = TrainStage.Run,
+        [StageKind.Encode] = EncodeStage.Run,
+        [StageKind.Label] = LabelStage.Run,
+        [StageKind.Inform] = InformStage.Run,
+        [StageKind.Control] = ControlStage.Run,
+        [StageKind.Conclude] = ConcludeStage.Run,
+    };
+
+    public void Run(Guid stageId, CancellationToken cancellation)
+    {
+        using var lease = leases.TryClaimAsync(stageId, _owner, cancellation).GetAwaiter().GetResult();
+        if (lease is null)
+            return;
+        using var scope = logger.BeginScope(new Dictionary<string, object?>
+        {
+            ["JobId"] = lease.JobId,
+            ["Stage"] = lease.Kind,
+            ["Layer"] = lease.Layer,
+            ["Attempt"] = lease.Attempt,
+        });
+        var started = TimeProvider.System.GetTimestamp();
+        Started(logger, lease.Kind, lease.Layer, lease.Attempt);
+        try
+        {
+            FailPoint.Pass("after-claim", lease.Kind);
+            using var context = new StageContext(lease, store, roots, worker, contexts);
+            var output = s_stages[lease.Kind](context);
+            lease.Interrupted.ThrowIfCancellationRequested();
+            FailPoint.Pass("before-publish", lease.Kind);
+            // Not to be broken off half-way: the transaction is short.
+            if (lease.SucceedAsync(output.Artifacts, output.Publish, CancellationToken.None).GetAwaiter().GetResult())
+            {
+                output.AfterPublish?.Invoke();
+                Succeeded(logger, lease.Kind, TimeProvider.System.GetElapsedTime(started).TotalSeconds);
+            }
+            else
+                FencedOut(logger, lease.Kind);
+            FailPoint.Pass("after-publish", lease.Kind);
+        }
+        catch (OperationCanceledException) when (lease.Interruption != StageInterruption.None)
+        {
+            Interrupted(logger, lease.Kind, lease.Interruption);
+            if (lease.Interruption != StageInterruption.Lost)
+                lease.ReleaseAsync(CancellationToken.None).GetAwaiter().GetResult();
+        }
+        catch (Exception error)
+        {
+            var (problem, transient) = Describe(error, lease);
+            Failed(logger, lease.Kind, problem.Code, transient, error);
+            lease.FailAsync(problem, transient, CancellationToken.None).GetAwaiter().GetResult();
+        }
+    }
+
+    /// <summary>What the caller is told, and whether trying again can help: it can not where the input is at fault.</summary>
+    private static (Problem Problem, bool Transient) Describe(Exception error, StageLease lease)
+    {
+        var (code, detail, remedy, transient) = error switch
+        {
+            ProblemException e => (e.Code, e.Message, "Change the request and submit it anew.", false),
+            CheckpointException e => (e.Fault switch
+            {
+                CheckpointFault.PickleOnly => ProblemCodes.PickleOnlyModel,
+                CheckpointFault.Unsupported => ProblemCodes.UnsupportedModel,
+                CheckpointFault.OutsideFolder => ProblemCodes.ModelOutsideRoots,
+                _ => ProblemCodes.InvalidModel,
+            }, e.Message, "Mend or replace the model's files, then retry the job.", false),
+            CorpusException e => (ProblemCodes.InvalidDataset, e.Message, "Mend the data set, then retry the job.", false),
+            UnmeasurableTaskException e => (ProblemCodes.InvalidDataset, e.Message, "Leave the task out, or give more labelled words.", false),
+            RootedPathException e => (e.Fault == RootedPathFault.Outside ? ProblemCodes.ModelOutsideRoots : ProblemCodes.UnknownModel, e.Message,
+                "Put it back where the operator's folders have it, then retry the job.", false),
+            _ => (ProblemCodes.Internal, $"{error.GetType().Name}: {error.Message}", "The job keeps what was finished; retry it.", true),
+        };
+        var problem = ProblemCodes.Create(code, detail) with
+        {
+            Stage = lease.Kind,
+            Layer = lease.Layer,
+            Kept = "The results of every stage that had succeeded.",
+            Remedy = remedy,
+        };
+        return (problem, transient);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Stage {Stage} of layer {OfLayer} begins, attempt {Number}")]
+    private static partial void Started(ILogger logger, StageKind stage, int? ofLayer, int number);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Stage {Stage} succeeded in {Seconds:F1} s")]
+    private static partial void Succeeded(ILogger logger, StageKind stage, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Stage {Stage} is another attempt's by now; nothing was written")]
+    private static partial void FencedOut(ILogger logger, StageKind stage);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Stage {Stage} stops: {Reason}")]
+    private static partial void Interrupted(ILogger logger, StageKind stage, StageInterruption reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Stage {Stage} failed with {Code} (transient: {Transient})")]
+    private static partial void Failed(ILogger logger, StageKind stage, string code, bool transient, Exception error);
+}

@@ -1,0 +1,141 @@
+using System.Globalization;
+using System.Reflection;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using SaeService.Contracts;
+using SaeService.Interpretation.Conclusions;
+using SaeService.Interpretation.Information;
+using SaeService.Interpretation.Labels;
+using SaeService.Queueing;
+using SaeService.Storage;
+using TorchSharp;
+
+namespace SaeService.Pipeline.Stages;
+
+/// <summary>The layer-functionality document, out of what every layer's stages found.</summary>
+internal static class ConcludeStage
+{
+    public static StageOutput Run(StageContext context)
+    {
+        var request = context.Request;
+        var inputs = Inputs.Provenance(context);
+        var corpus = Inputs.Corpus(context);
+        var filters = Inputs.Filters(context);
+        var (words, _) = Inputs.Words(corpus, filters);
+        var reference = StagePlan.ReferenceLayer(context.Layers);
+        using var db = context.OpenDatabase();
+        var sae = db.Layers.AsNoTracking().Where(l => l.JobId == context.JobId).OrderBy(l => l.Layer).Select(l => l.SaeJson).ToList()
+            .ConvertAll(json => JsonSerializer.Deserialize<SaeProvenance>(json, Wire.Json)!);
+        var created = db.Jobs.Where(j => j.Id == context.JobId).Select(j => j.CreatedAt).Single();
+
+        var document = Conclusion.Build(new Evidence
+        {
+            Id = context.JobId,
+            CreatedUtc = created,
+            Provenance = new Provenance
+            {
+                Model = inputs.Model,
+                Data = inputs.Data,
+                Sae = sae,
+                Settings = request with { Metadata = null, Webhook = null },
+                Software = typeof(ConcludeStage).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+                Device = string.Create(CultureInfo.InvariantCulture, $"{context.Worker.Device}, libtorch {torch.__version__}"),
+            },
+            Counts = CountsOf(inputs, filters, words),
+            Words = words,
+            Rules = Inputs.LabelRules(request),
+            Layers = [.. context.Layers.Select(layer => new LayerEvidence
+            {
+                Layer = layer,
+                HookPoint = Hooks.NameOf(request.Hook!, layer),
+                Autoencoder = Labelling(context, StageKind.Label, layer, Artifacts.Labelling),
+                Random = [.. Enumerable.Range(0, ControlStage.RandomRepeats(request.Mode!)).Select(i => Labelling(context, StageKind.Control, layer, Artifacts.RandomLabelling(i)))],
+                Shuffled = Labelling(context, StageKind.Control, layer, Artifacts.ShuffledLabelling),
+                Information = Inputs.ReadJson<List<TaskInformation>>(context.Published(StageKind.Inform, layer, Artifacts.Information)),
+            })],
+            TokenTypes = Labelling(context, StageKind.Control, reference, Artifacts.TokenTypeLabelling),
+            Mode = request.Mode!,
+            SentencesAsDocuments = inputs.SentencesAsDocuments,
+            Caveats = Caveats(inputs),
+        });
+
+        var activations = request.KeepActivations == true ? [] : ActivationRows(db, context).Select(a => a.Key).ToList();
+        var json = JsonSerializer.SerializeToUtf8Bytes(document, Wire.Json);
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(json));
+        return new StageOutput([], async (publishing, ct) =>
+        {
+            foreach (var layer in document.Layers)
+                await RowCopy.ReplaceAsync(publishing, context.JobId, layer.Layer, layer.Cells.Select(cell => new CellRow
+                {
+                    JobId = context.JobId,
+                    Layer = layer.Layer,
+                    Task = cell.Task,
+                    Label = cell.Label,
+                    Status = cell.Status,
+                    UnionF1 = cell.UnionF1,
+                    Excess = cell.Excess,
+                    FeatureCount = cell.FeatureCount,
+                    IvBits = cell.IvBits,
+                    Normalised = cell.Normalised,
+                    Support = cell.Support,
+                }), ct);
+            await publishing.Jobs.Where(j => j.Id == context.JobId)
+                .ExecuteUpdateAsync(set => set.SetProperty(j => j.Document, json).SetProperty(j => j.DocumentSha256, sha256), ct);
+            if (request.KeepActivations != true)
+                await ActivationRows(publishing, context).ExecuteDeleteAsync(ct);
+        }, AfterPublish: () => activations.ForEach(context.Store.Delete));
+    }
+
+    /// <summary>The captured vectors: the bulk of a job's disk, and of no more use once it has ended.</summary>
+    private static IQueryable<ArtifactRow> ActivationRows(SaeDbContext db, StageContext context) =>
+        db.Artifacts.Where(a => a.JobId == context.JobId && a.Stage == StageKind.Capture && a.Name != Artifacts.Filters);
+
+    private static LayerLabelling Labelling(StageContext context, StageKind stage, int layer, string name)
+    {
+        using var stream = File.OpenRead(context.Published(stage, layer, name));
+        return LayerLabelling.Read(stream);
+    }
+
+    private static Counts CountsOf(PreparedInputs inputs, NormFilters filters, Interpretation.LabelledWords words)
+    {
+        var packed = inputs.Counts;
+        var parts = new int[3];
+        for (var w = 0; w < words.Count; w++)
+            parts[(int)words.PartOf(w)]++;
+        return new Counts
+        {
+            Documents = packed.Documents,
+            Sentences = packed.Sentences,
+            Words = packed.Words,
+            Tokens = packed.Tokens,
+            Aligned = packed.Aligned,
+            AmbiguousDropped = packed.AmbiguousDropped,
+            UnalignedDropped = packed.UnalignedDropped,
+            MultiwordDropped = packed.MultiwordDropped,
+            TruncatedDropped = packed.TruncatedDropped,
+            TooManyPiecesDropped = packed.TooManyPiecesDropped,
+            FirstPositionDropped = packed.FirstPositionDropped,
+            NormFiltered = filters.WordsDropped,
+            Split = new SortedDictionary<string, int>(StringComparer.Ordinal) { ["train"] = parts[0], ["dev"] = parts[1], ["test"] = parts[2] },
+            PerLabel = words.Tasks.ToDictionary(t => t.Task, t =>
+            {
+                var counts = new int[t.Names.Length];
+                foreach (var label in t.Of)
+                    if (label >= 0)
+                        counts[label]++;
+                return (IReadOnlyDictionary<string, int>)t.Names.Select((name, y) => (name, counts[y])).ToDictionary(x => x.name, x => x.Item2);
+            }),
+        };
+    }
+
+    private static List<string> Caveats(PreparedInputs inputs)
+    {
+        var caveats = new List<string>();
+        if (inputs.Counts.StoppedAtMaxWords)
+            caveats.Add($"only the first {inputs.Counts.Words} words of the data set were read (dataset.max_words)");
+        if (inputs.Data.Text != "original")
+            caveats.Add($"the text the model read was joined from words ({inputs.Data.Text}): it may not look like the text it was trained on");
+        return caveats;
+    }
+}

@@ -1,0 +1,74 @@
+using SaeService.Interpretation.Controls;
+using SaeService.Interpretation.Labels;
+using SaeService.Queueing;
+using SaeService.Storage;
+
+namespace SaeService.Pipeline.Stages;
+
+/// <summary>What the features must beat: random directions of the same density, word lists, and the same features under shuffled labels.</summary>
+internal static class ControlStage
+{
+    /// <summary>Random dictionaries of the standard mode; quick makes one.</summary>
+    public static int RandomRepeats(string mode) => mode == "quick" ? 1 : 3;
+
+    public static StageOutput Run(StageContext context)
+    {
+        var layer = context.Layer;
+        var corpus = Inputs.Corpus(context);
+        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var codes = Inputs.Codes(context, layer);
+        var rules = Inputs.LabelRules(context.Request);
+        using var activations = Inputs.Activations(context, layer);
+        var centred = new CentredWords(activations, Array.ConvertAll(packed, w => corpus.LastToken[w]));
+        var repeats = RandomRepeats(context.Request.Mode!);
+        var artifacts = new List<StoredArtifact>();
+        for (var repeat = 0; repeat < repeats; repeat++)
+        {
+            context.Progress(repeat / (repeats + 2.0), message: $"random directions {repeat + 1} of {repeats}");
+            var random = RandomDirections.Codes(centred.Read, activations.Dim, codes, rules.Seed + repeat);
+            artifacts.Add(context.Write(Artifacts.RandomLabelling(repeat), FeatureLabeller.Run(random, words, rules, context.Worker.Threads).Layer.Write));
+        }
+        context.Progress(repeats / (repeats + 2.0), message: "shuffled labels");
+        artifacts.Add(context.Write(Artifacts.ShuffledLabelling, FeatureLabeller.Run(codes, ShuffledLabels.Of(words, rules.Seed), rules, context.Worker.Threads).Layer.Write));
+        if (layer == StagePlan.ReferenceLayer(context.Layers))
+        {
+            // Word lists see no model: once for all layers.
+            context.Progress((repeats + 1) / (repeats + 2.0), message: "word lists");
+            artifacts.Add(context.Write(Artifacts.TokenTypeLabelling, FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules, context.Worker.Threads).Layer.Write));
+        }
+        return new StageOutput(artifacts);
+    }
+
+    /// <summary>The words' vectors less their mean, in blocks.</summary>
+    private sealed class CentredWords
+    {
+        private const int Block = 4096;
+        private readonly Autoencoders.ActivationFile _activations;
+        private readonly int[] _rows;
+        private readonly float[] _mean; // [d]
+
+        public CentredWords(Autoencoders.ActivationFile activations, int[] rows)
+        {
+            (_activations, _rows) = (activations, rows);
+            var d = activations.Dim;
+            var sum = new double[d];
+            var block = new float[Block * d];
+            for (var from = 0; from < rows.Length; from += Block)
+            {
+                var n = Math.Min(Block, rows.Length - from);
+                activations.Gather(rows.AsSpan(from, n), block.AsSpan(0, n * d));
+                for (var i = 0; i < n * d; i++)
+                    sum[i % d] += block[i];
+            }
+            _mean = Array.ConvertAll(sum, s => (float)(s / rows.Length));
+        }
+
+        public void Read(int firstRow, Span<float> destination)
+        {
+            var d = _activations.Dim;
+            _activations.Gather(_rows.AsSpan(firstRow, destination.Length / d), destination);
+            for (var at = 0; at < destination.Length; at += d)
+                System.Numerics.Tensors.TensorPrimitives.Subtract<float>(destination.Slice(at, d), _mean, destination.Slice(at, d));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using System.Runtime.InteropServices;
+using SaeService.Autoencoders;
+using SaeService.Contracts;
+
+namespace SaeService.Pipeline.Stages;
+
+/// <summary>
+/// Sparse codes of the labelled words: each token of a word is encoded by itself, since the autoencoder knows token vectors and no others, and
+/// the codes are joined by their maximum (or those of the last token are taken).
+/// </summary>
+internal static class EncodeStage
+{
+    private const int TokensAtOnce = 8192;
+
+    public static StageOutput Run(StageContext context)
+    {
+        var layer = context.Layer;
+        var corpus = Inputs.Corpus(context);
+        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        using var activations = Inputs.Activations(context, layer);
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })
+            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, name));
+        var sae = SaeFolder.LoadSaeLens(folder.Path, context.Worker.Threads);
+
+        var lastOnly = context.Request.Labels!.SubwordPolicy == "last";
+        var built = new SparseCodesBuilder(sae.DSae);
+        var pooled = new MaxPool(sae.DSae);
+        var vectors = Array.Empty<float>();
+        for (var from = 0; from < packed.Length;)
+        {
+            var rows = new List<int>();
+            var to = from;
+            for (; to < packed.Length && rows.Count < TokensAtOnce; to++)
+                for (var t = lastOnly ? corpus.LastToken[packed[to]] : corpus.FirstToken[packed[to]]; t <= corpus.LastToken[packed[to]]; t++)
+                    rows.Add(t);
+            if (vectors.Length < rows.Count * sae.DIn)
+                vectors = new float[rows.Count * sae.DIn]; // [tokens, d]
+            activations.Gather(CollectionsMarshal.AsSpan(rows), vectors.AsSpan(0, rows.Count * sae.DIn));
+            var codes = sae.Encode(vectors.AsSpan(0, rows.Count * sae.DIn), rows.Count);
+            for (int word = from, row = 0; word < to; word++)
+            {
+                var pieces = lastOnly ? 1 : corpus.LastToken[packed[word]] - corpus.FirstToken[packed[word]] + 1;
+                pooled.Add(codes, row, pieces, built);
+                row += pieces;
+            }
+            from = to;
+            context.Progress((double)from / packed.Length);
+        }
+        var file = context.Create(Artifacts.Codes);
+        built.Build().Save(file.TemporaryPath);
+        return new StageOutput([file.Complete()]);
+    }
+
+    /// <summary>The maximum over the rows of a word, feature by feature.</summary>
+    private sealed class MaxPool(int width)
+    {
+        private readonly float[] _max = new float[width];
+        private readonly List<int> _touched = [];
+        private readonly List<float> _values = [];
+
+        public void Add(SparseCodes codes, int firstRow, int rows, SparseCodesBuilder into)
+        {
+            for (var row = firstRow; row < firstRow + rows; row++)
+            {
+                var index = codes.RowIndex(row);
+                var value = codes.RowValue(row);
+                for (var n = 0; n < index.Length; n++)
+                {
+                    if (_max[index[n]] == 0)
+                        _touched.Add(index[n]);
+                    _max[index[n]] = Math.Max(_max[index[n]], value[n]);
+                }
+            }
+            _touched.Sort();
+            foreach (var feature in _touched)
+            {
+                _values.Add(_max[feature]);
+                _max[feature] = 0;
+            }
+            into.Add(CollectionsMarshal.AsSpan(_touched), CollectionsMarshal.AsSpan(_values));
+            _touched.Clear();
+            _values.Clear();
+        }
+    }
+}

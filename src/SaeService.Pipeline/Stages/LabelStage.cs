@@ -1,0 +1,60 @@
+using System.Text.Json;
+using SaeService.Autoencoders;
+using SaeService.Checkpoints;
+using SaeService.Contracts;
+using SaeService.Interpretation.Labels;
+using SaeService.Storage;
+using SaeService.Transformers;
+
+namespace SaeService.Pipeline.Stages;
+
+/// <summary>Which label each feature carries, how consistently, and what it looks like.</summary>
+internal static class LabelStage
+{
+    public static StageOutput Run(StageContext context)
+    {
+        var layer = context.Layer;
+        var corpus = Inputs.Corpus(context);
+        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var codes = Inputs.Codes(context, layer);
+        context.Progress(0.05, message: "counting features against labels");
+        var labelling = FeatureLabeller.Run(codes, words, Inputs.LabelRules(context.Request), context.Worker.Threads);
+        context.Progress(0.5, message: "describing features");
+        var effects = Effects(context, layer);
+        var cards = new FeatureCards(corpus, words, packed, codes).Rows(context.JobId, layer, effects);
+        var labels = labelling.Features().Select(f => new FeatureLabelRow
+        {
+            JobId = context.JobId,
+            Layer = layer,
+            Index = f.Index,
+            Task = f.Task,
+            Label = f.DominantLabel,
+            Kind = f.Kind,
+            Consistent = f.Consistent,
+            Consistency = f.Consistency,
+            ConsistencyLower = f.ConsistencyLower,
+            F1 = f.F1,
+            Mcc = f.Mcc,
+            MiBits = f.MiBits,
+            ContextGain = f.ContextGain,
+            Support = f.Support,
+            SummaryJson = JsonSerializer.Serialize(f, Wire.Json),
+        });
+        return new StageOutput([context.Write(Artifacts.Labelling, labelling.Layer.Write)], async (db, ct) =>
+        {
+            await RowCopy.ReplaceAsync(db, context.JobId, layer, cards, ct);
+            await RowCopy.ReplaceAsync(db, context.JobId, layer, labels, ct);
+        });
+    }
+
+    private static VocabularyEffects Effects(StageContext context, int layer)
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })
+            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, name));
+        var sae = SaeFolder.LoadSaeLens(folder.Path, context.Worker.Threads);
+        var model = ModelFolder.Open(context.Roots.Models.Resolve(context.Request.Model.Id));
+        using var loaded = LanguageModel.Load(model, TorchSharp.torch.device(context.Worker.Device));
+        return VocabularyEffects.Of(sae, loaded, Tokenizer.Load(model.Path));
+    }
+}

@@ -1,0 +1,83 @@
+using SaeService.Checkpoints;
+using SaeService.Contracts;
+using SaeService.Corpora;
+using SaeService.Storage;
+
+namespace SaeService.Pipeline.Stages;
+
+/// <summary>Model and data set by name to files with hashes; text to contexts of tokens with the words aligned on them.</summary>
+internal static class PrepareStage
+{
+    public static StageOutput Run(StageContext context)
+    {
+        var request = context.Request;
+        context.Progress(0, message: "hashing the model");
+        var folder = ModelFolder.Open(context.Roots.Models.Resolve(request.Model.Id));
+        var tokenizer = Tokenizer.Load(folder.Path);
+        if (tokenizer.VocabularySize > folder.Description.VocabularySize)
+            throw new ProblemException(ProblemCodes.InvalidModel,
+                $"The tokenizer has {tokenizer.VocabularySize} tokens, the model's embedding {folder.Description.VocabularySize} rows.", "$.model.id");
+        var hashes = folder.Hashes();
+        var model = new ModelProvenance(request.Model.Id, request.Model.Revision, folder.Description.Family, folder.Description.Type, folder.Description.Layers,
+            folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))]);
+
+        context.Progress(0.1, message: "reading and aligning the data set");
+        var dataset = OpenDataset(context);
+        var splits = request.Dataset.Split?.Split('+');
+        var corpus = CorpusPacker.Pack(
+            dataset.Read(splits, new ReadSettings { Tasks = request.Tasks }),
+            text =>
+            {
+                var encoding = tokenizer.Encode(text, addSpecialTokens: false);
+                return (encoding.Ids, encoding.Offsets);
+            },
+            new PackingSettings
+            {
+                ContextLength = request.ContextLength!.Value,
+                BosId = tokenizer.BosId,
+                SpecialIds = tokenizer.SpecialIds,
+                Tasks = request.Tasks,
+                MaxWords = request.Dataset.MaxWords!.Value,
+                Seed = request.Seed!.Value,
+            },
+            context.Interrupted);
+        context.Progress(0.8, message: "writing the corpus");
+
+        var report = corpus.Report;
+        var used = dataset.Files.Where(f => splits is null || splits.Contains(f.Split));
+        var data = new DataProvenance(request.Dataset.Id, [.. used.Select(f => new FileHash(f.Name, f.Bytes, f.ComputeSha256()))], report.Split, report.SplitSha256,
+            report.ReconstructedSentences == 0 ? "original" : report.ReconstructedSentences == report.Sentences ? "reconstructed" : $"reconstructed in {report.ReconstructedSentences} sentences");
+        var inputs = new PreparedInputs
+        {
+            Model = model,
+            Data = data,
+            Counts = new(report.Documents, report.Sentences, report.Words, report.Tokens, report.Aligned, report.AmbiguousDropped, report.UnalignedDropped, report.MultiwordDropped,
+                report.TruncatedDropped, report.TooManyPiecesDropped, report.FirstPositionDropped, report.ReconstructedSentences, report.StoppedAtMaxWords),
+            SentencesAsDocuments = report.SplitBySentence,
+        };
+        var split = new SplitExport(report.Split, report.SplitSha256,
+            [.. corpus.DocumentIds.Select((id, d) => new SplitEntry(id, ((Part)corpus.DocumentPart[d]).ToString().ToLowerInvariant()))]);
+        return new StageOutput(
+        [
+            context.Write(Artifacts.Corpus, corpus.Save),
+            context.Write(Artifacts.Split, stream => Inputs.WriteJson(stream, split)),
+            context.Write(Artifacts.Provenance, stream => Inputs.WriteJson(stream, inputs)),
+        ]);
+    }
+
+    /// <summary>An upload of the job's own key, or a name under the operator's folders.</summary>
+    private static DatasetFolder OpenDataset(StageContext context)
+    {
+        using var db = context.OpenDatabase();
+        var owner = db.Jobs.Where(j => j.Id == context.JobId).Select(j => j.ApiKeyId).Single();
+        var key = db.Datasets.Where(d => d.Name == context.Request.Dataset.Id && d.ApiKeyId == owner).Select(d => d.Key).SingleOrDefault();
+        try
+        {
+            return DatasetFolder.Open(key is null ? context.Roots.Datasets.Resolve(context.Request.Dataset.Id) : context.Store.Path(key));
+        }
+        catch (RootedPathException e)
+        {
+            throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.DatasetOutsideRoots : ProblemCodes.UnknownDataset, e.Message, "$.dataset.id", e);
+        }
+    }
+}

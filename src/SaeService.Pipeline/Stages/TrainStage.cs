@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using System.Text.Json;
+using SaeService.Autoencoders;
+using SaeService.Contracts;
+using SaeService.Storage;
+
+namespace SaeService.Pipeline.Stages;
+
+/// <summary>One layer's autoencoder, trained on the tokens of train and dev documents and judged on those of test documents.</summary>
+internal static class TrainStage
+{
+    private const string Checkpoint = "checkpoint.safetensors";
+
+    /// <summary>FVU above which a layer's features are not to be read as the layer's own (method 5).</summary>
+    private const double FaithfulFvu = 0.3;
+
+    public static StageOutput Run(StageContext context)
+    {
+        var layer = context.Layer;
+        var corpus = Inputs.Corpus(context);
+        var filters = Inputs.Filters(context);
+        using var activations = Inputs.Activations(context, layer);
+        var settings = SettingsOf(context, activations.Dim);
+        var train = filters.Tokens(corpus, layer, test: false);
+        var test = filters.Tokens(corpus, layer, test: true);
+
+        var watch = Stopwatch.StartNew();
+        var trainer = Begin(context, settings, activations, train);
+        var resumedAt = trainer.TokensSeen;
+        var saved = TimeSpan.Zero;
+        do
+        {
+            var seen = trainer.TokensSeen - resumedAt;
+            context.Progress((double)trainer.TokensSeen / trainer.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds));
+            if (watch.Elapsed - saved > TimeSpan.FromSeconds(context.Worker.CheckpointSeconds))
+            {
+                SaveCheckpoint(context, trainer);
+                saved = watch.Elapsed;
+            }
+        } while (StepUnlessInterrupted(context, trainer));
+
+        var sae = trainer.Autoencoder();
+        var quality = Quality.Evaluate(sae, activations, test);
+        var provenance = Inputs.Provenance(context);
+        using var folder = new TemporaryFolder();
+        SaeFolder.SaveSaeLens(sae, folder.Path, new SaeSource(provenance.Model.Name, Hooks.TransformerLensName(context.Request.Hook!, layer),
+            provenance.Data.Name, context.Request.ContextLength!.Value, PrependBos: true), quality.L0, quality.Dead);
+        var artifacts = new[] { Artifacts.SaeConfig, Artifacts.SaeWeights }.Select(name => context.Write(name, stream =>
+        {
+            using var file = File.OpenRead(Path.Combine(folder.Path, name));
+            file.CopyTo(stream);
+        })).ToList();
+
+        var seconds = watch.Elapsed.TotalSeconds;
+        var weights = artifacts[1].Sha256;
+        var summary = new SaeProvenance(layer, "topk", settings.K, settings.DSae, settings.Seed, trainer.TotalTokens, Round(quality.Fvu), Round(quality.L0), Round(quality.DeadShare),
+            quality.Fvu <= FaithfulFvu ? "pass" : "unfaithful", weights);
+        var training = new SaeTraining(seconds, (trainer.TotalTokens - resumedAt) / seconds,
+            [.. trainer.Curve.Select(p => new TrainingPoint(p.Tokens, p.Fvu, p.AuxLoss, p.L0, p.DeadShare, p.LearningRate))], quality.LogDensityHistogram);
+        var row = new LayerRow
+        {
+            JobId = context.JobId,
+            Layer = layer,
+            Attempt = context.Lease.Attempt,
+            DSae = settings.DSae,
+            K = settings.K,
+            Fvu = quality.Fvu,
+            L0 = quality.L0,
+            Dead = quality.DeadShare,
+            SaeJson = JsonSerializer.Serialize(summary, Wire.Json),
+            TrainingJson = JsonSerializer.Serialize(training, Wire.Json),
+        };
+        return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, row, ct));
+    }
+
+    private static TopKSettings SettingsOf(StageContext context, int dIn)
+    {
+        var asked = context.Request.Sae!;
+        return new TopKSettings(dIn, asked.DSae ?? asked.Expansion!.Value * dIn, asked.K!.Value, asked.Seed!.Value, asked.TrainTokens!.Value, asked.BatchTokens!.Value, asked.LearningRate).Validate();
+    }
+
+    /// <summary>From the newest checkpoint that an earlier attempt left, bit for bit where it was; from the start where there is none to be used.</summary>
+    private static TopKTrainer Begin(StageContext context, TopKSettings settings, ActivationFile activations, int[] rows)
+    {
+        if (context.Lease.FindCheckpoint(Checkpoint) is { } key)
+        {
+            try
+            {
+                return TopKTrainer.Resume(context.Store.Path(key), settings, activations, rows, context.Worker.Threads);
+            }
+            catch (InvalidDataException)
+            {
+                // Damaged, or of another run: training from the start gives the same result, later.
+            }
+        }
+        return new TopKTrainer(settings, activations, rows, context.Worker.Threads);
+    }
+
+    private static bool StepUnlessInterrupted(StageContext context, TopKTrainer trainer)
+    {
+        if (context.Lease.Interruption == Queueing.StageInterruption.Shutdown)
+            SaveCheckpoint(context, trainer);
+        context.Interrupted.ThrowIfCancellationRequested();
+        return trainer.Step();
+    }
+
+    private static void SaveCheckpoint(StageContext context, TopKTrainer trainer)
+    {
+        var path = context.Store.Path(context.Lease.KeyOf(Checkpoint));
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        trainer.SaveCheckpoint(path);
+    }
+
+    private static double Round(double value) => Math.Round(value, 6);
+}

@@ -1,0 +1,26 @@
+using SaeService.Pipeline;
+using TorchSharp;
+
+namespace SaeService.Worker;
+
+/// <summary>libtorch, loaded once when the worker starts: a machine on which it does not load says so at once and not in the first job.</summary>
+internal static partial class TorchRuntime
+{
+    public static void Start(WorkerOptions options, ILogger logger)
+    {
+        try
+        {
+            torch.InitializeDeviceType(options.Device == "cuda" ? DeviceType.CUDA : DeviceType.CPU);
+        }
+        catch (Exception error)
+        {
+            throw new InvalidOperationException(
+                $"libtorch for device '{options.Device}' does not load here. CUDA needs a worker built with -p:TorchBackend=cuda and an NVIDIA driver: {error.Message}", error);
+        }
+        torch.set_num_threads(Math.Max(1, options.Threads));
+        Loaded(logger, options.Name, options.Device, torch.get_num_threads(), torch.__version__);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} on {Device} with {Threads} threads, libtorch {Version}")]
+    private static partial void Loaded(ILogger logger, string name, string device, int threads, string version);
+}
