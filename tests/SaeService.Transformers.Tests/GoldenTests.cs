@@ -1,0 +1,144 @@
+using System.Text.Json;
+using SaeService.Checkpoints;
+using SaeService.TestSupport;
+using TorchSharp;
+using Xunit;
+
+namespace SaeService.Transformers.Tests;
+
+/// <summary>
+/// Every value of the forward pass against Hugging Face's own code in float64 (random weights, 2e-5 of the largest value per tensor and layer), and
+/// against llama2.c on trained models (1e-4 + 1e-5 |x|).
+/// </summary>
+public sealed class GoldenTests
+{
+    private static readonly (string Name, HookPoint Point)[] PerBlock =
+    [
+        ("resid_post", HookPoint.ResidPost), ("attn_out", HookPoint.AttnOut), ("mlp_out", HookPoint.MlpOut), ("resid_mid", HookPoint.ResidMid),
+        ("ln1_out", HookPoint.Ln1Out), ("ln2_out", HookPoint.Ln2Out), ("attn_z", HookPoint.AttnZ), ("attn_pattern", HookPoint.AttnPattern), ("mlp_act", HookPoint.MlpAct),
+    ];
+
+    [Theory]
+    [InlineData("llama-default", "llama-default")]
+    [InlineData("llama-bf16", "llama-bf16")]
+    [InlineData("llama-fp16", "llama-fp16")]
+    [InlineData("llama-sharded", "llama-default")]
+    public void Equals_Hugging_Face(string variant, string expectedOf)
+    {
+        var folder = ModelFolder.Open(SharedData.Require($"fixtures/transformers/{variant}"));
+        using var model = LanguageModel.Load(folder);
+        using var expected = SafetensorsFile.Open(SharedData.Require($"fixtures/transformers/{expectedOf}/expected.safetensors"));
+        var (ids, mask) = (expected.Matrix("input_ids"), expected.Matrix("attention_mask"));
+        var got = Recording.Of(model, ids, mask);
+        foreach (var (name, point) in PerBlock)
+            for (var l = 0; l < folder.Description.Layers; l++)
+                AssertNear(Slice(expected, name, l), got[point, l], $"{name} of block {l}");
+        for (var l = 0; l < folder.Description.Layers; l++)
+            AssertNear(Slice(expected, "hidden_states", l), l == 0 ? got[HookPoint.Embed] : got[HookPoint.ResidPre, l], $"input of block {l}");
+        AssertNear(expected.Floats("final_norm"), got[HookPoint.FinalNorm], "final_norm");
+        AssertNear(expected.Floats("logits"), got[HookPoint.Logits], "logits");
+
+        // The fused kernel gives the same without the pattern.
+        var fused = Recording.Of(model, ids, pattern: false);
+        Assert.DoesNotContain(fused.Values.Keys, key => key.Point == HookPoint.AttnPattern);
+        AssertNear(expected.Floats("logits"), fused[HookPoint.Logits], "logits by the fused kernel");
+    }
+
+    [Theory]
+    [InlineData("stories260K", 5, 64)]
+    [InlineData("stories3M", 6, 192)]
+    public void Equals_llama2_c_on_trained_models(string name, int layers, int width)
+    {
+        var path = SharedData.Require($"data/models/{name}");
+        var folder = ModelFolder.Open(path);
+        Assert.Equal(("llama", "causal", layers, width, 512), (folder.Description.Family, folder.Description.Type, folder.Description.Layers, folder.Description.DModel, folder.Description.ContextLength));
+        using var model = LanguageModel.Load(folder);
+        Assert.Equal([folder.Description.VocabularySize, width], model.Unembedding.shape);
+        using var reference = SafetensorsFile.Open(Path.Combine(path, "reference", "activations.safetensors"));
+        using var story = JsonDocument.Parse(File.ReadAllText(Path.Combine(path, "reference", "reference.json")));
+        var prompts = story.RootElement.GetProperty("prompts").EnumerateArray().ToArray();
+        for (var p = 0; p < prompts.Length; p++)
+        {
+            var got = Recording.Of(model, reference.Matrix($"prompt{p}.input_ids"));
+            void Compare(string tensor, float[] value) => AssertClose(reference.Floats($"prompt{p}.{tensor}"), value, $"prompt{p}.{tensor}");
+            Compare("embed", got[HookPoint.Embed]);
+            for (var l = 0; l < layers; l++)
+            {
+                Compare($"layers.{l}.attn_probs", got[HookPoint.AttnPattern, l]);
+                Compare($"layers.{l}.attn_heads", got[HookPoint.AttnZ, l]);
+                Compare($"layers.{l}.attn_out", got[HookPoint.AttnOut, l]);
+                Compare($"layers.{l}.resid_mid", got[HookPoint.ResidMid, l]);
+                Compare($"layers.{l}.mlp_act", got[HookPoint.MlpAct, l]);
+                Compare($"layers.{l}.mlp_out", got[HookPoint.MlpOut, l]);
+                Compare($"layers.{l}.resid_post", got[HookPoint.ResidPost, l]);
+            }
+            Compare("final_norm", got[HookPoint.FinalNorm]);
+            Compare("logits", got[HookPoint.Logits]);
+            var argmax = got[HookPoint.Logits].Chunk(folder.Description.VocabularySize).Select(row => Array.IndexOf(row, row.Max()));
+            Assert.Equal(prompts[p].GetProperty("argmax_per_position").EnumerateArray().Select(i => i.GetInt32()), argmax);
+        }
+    }
+
+    [Theory]
+    [InlineData("model-f16.safetensors", 2e-3)]
+    [InlineData("model-bf16.safetensors", 2e-2)]
+    [InlineData("sharded", 0)]
+    public void Other_storage_of_a_trained_model_loads(string variant, double tolerance)
+    {
+        var variants = SharedData.Require("data/models/stories260K-variants");
+        var original = SharedData.Require("data/models/stories260K");
+        using var temporary = new TemporaryFolder();
+        var folder = Path.Combine(variants, variant);
+        if (!Directory.Exists(folder))
+        {
+            File.Copy(folder, temporary.File("model.safetensors"));
+            File.Copy(Path.Combine(original, "config.json"), temporary.File("config.json"));
+            folder = temporary.Path;
+        }
+        using var model = LanguageModel.Load(ModelFolder.Open(folder));
+        using var exact = LanguageModel.Load(ModelFolder.Open(original));
+        Assert.Equal(exact.Parameters.Select(p => p.Name), model.Parameters.Select(p => p.Name));
+        foreach (var (a, b) in exact.Parameters.Zip(model.Parameters))
+        {
+            using var scope = torch.NewDisposeScope();
+            Assert.Equal(torch.ScalarType.Float32, b.Value.dtype);
+            Assert.True((a.Value - b.Value).abs().max().item<float>() <= tolerance * a.Value.abs().max().item<float>(), a.Name);
+        }
+    }
+
+    /// <summary>Right padding changes no real position; left-padded rows stay finite.</summary>
+    [Fact]
+    public void Padding_hides_keys_and_makes_no_NaN()
+    {
+        using var model = LanguageModel.Load(ModelFolder.Open(SharedData.Require("fixtures/transformers/llama-default")));
+        long[,] ids = { { 5, 9, 17, 33 } }, padded = { { 5, 9, 17, 33, 1, 1 }, { 1, 1, 5, 9, 17, 33 } }, mask = { { 1, 1, 1, 1, 0, 0 }, { 0, 0, 1, 1, 1, 1 } };
+        var plain = Recording.Of(model, ids)[HookPoint.ResidPost, 2];
+        foreach (var pattern in new[] { true, false })
+        {
+            var got = Recording.Of(model, padded, mask, pattern)[HookPoint.ResidPost, 2];
+            Assert.All(got, value => Assert.True(float.IsFinite(value)));
+            AssertNear(plain, got[..plain.Length], "right-padded row");
+        }
+    }
+
+    private static float[] Slice(SafetensorsFile file, string name, int layer)
+    {
+        var values = file.Floats(name);
+        var size = values.Length / (int)file.Tensors[name].Shape[0];
+        return values[(layer * size)..((layer + 1) * size)];
+    }
+
+    private static void AssertNear(float[] expected, float[] got, string what)
+    {
+        Assert.Equal(expected.Length, got.Length);
+        var error = expected.Zip(got, (e, g) => Math.Abs(e - (double)g)).Max() / expected.Max(Math.Abs);
+        Assert.True(error <= 2e-5, $"{what}: {error}");
+    }
+
+    private static void AssertClose(float[] expected, float[] got, string what)
+    {
+        Assert.Equal(expected.Length, got.Length);
+        for (var i = 0; i < expected.Length; i++)
+            Assert.True(Math.Abs(expected[i] - (double)got[i]) <= 1e-4 + 1e-5 * Math.Abs(expected[i]), $"{what}[{i}]: {got[i]} not {expected[i]}");
+    }
+}
