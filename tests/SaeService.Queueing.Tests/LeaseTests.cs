@@ -1,0 +1,158 @@
+using Microsoft.EntityFrameworkCore;
+using SaeService.Contracts;
+using SaeService.Storage;
+using Xunit;
+using static SaeService.Queueing.Tests.QueueFixture;
+
+namespace SaeService.Queueing.Tests;
+
+public sealed class LeaseTests
+{
+    [Fact]
+    public async Task Of_many_claims_at_once_one_is_granted()
+    {
+        await using var queue = await CreateAsync();
+        var job = await queue.SubmitAsync();
+        var stage = await queue.StageAsync(job, StageKind.Prepare);
+        var leases = await Task.WhenAll(Enumerable.Range(0, 24).Select(i => queue.Leases.TryClaimAsync(stage.Id, $"worker-{i}", Token)));
+        using var lease = Assert.Single(leases, x => x is not null)!;
+        stage = await queue.StageAsync(job, StageKind.Prepare);
+        Assert.Equal((StageStatus.Running, 1, 1), (stage.Status, stage.Attempt, lease.Attempt));
+        Assert.Equal(JobStatus.Running, (await queue.JobAsync(job)).Status);
+        Assert.Equal(["job.queued", "job.started", "stage.started"], await queue.EventsAsync(job));
+    }
+
+    [Fact]
+    public async Task Neither_a_waiting_nor_an_unknown_nor_a_finished_stage_is_granted()
+    {
+        await using var queue = await CreateAsync();
+        var job = await queue.SubmitAsync();
+        await queue.CompleteAsync(job, StageKind.Prepare);
+        Assert.Null(await queue.Leases.TryClaimAsync((await queue.StageAsync(job, StageKind.Prepare)).Id, "a", Token));
+        Assert.Null(await queue.Leases.TryClaimAsync((await queue.StageAsync(job, StageKind.Conclude)).Id, "a", Token));
+        Assert.Null(await queue.Leases.TryClaimAsync(Guid.NewGuid(), "a", Token));
+    }
+
+    [Fact]
+    public async Task An_attempt_that_was_taken_over_writes_nothing()
+    {
+        await using var queue = await CreateAsync(new QueueOptions { HeartbeatInterval = TimeSpan.FromMinutes(5) });
+        var job = await queue.SubmitAsync();
+        using var frozen = await queue.ClaimAsync(job, StageKind.Prepare, owner: "same name");
+        await queue.ExpireAsync(frozen.StageId);
+        using var second = await queue.ClaimAsync(job, StageKind.Prepare, owner: "same name");
+        Assert.Equal(2, second.Attempt);
+
+        var published = false;
+        Assert.False(await frozen.SucceedAsync([Write(queue, frozen, "codes")], (_, _) => Task.FromResult(published = true), Token));
+        Assert.False(published);
+        Assert.Equal(StageInterruption.Lost, frozen.Interruption);
+        Assert.False(await frozen.FailAsync(ProblemCodes.Create(ProblemCodes.Internal), transient: false, Token));
+        Assert.False(await frozen.ReleaseAsync(Token));
+        Assert.Equal((StageStatus.Running, 2), ((await queue.StageAsync(job, StageKind.Prepare)).Status, (await queue.StageAsync(job, StageKind.Prepare)).Attempt));
+
+        var codes = Write(queue, second, "codes");
+        Assert.True(await second.SucceedAsync([codes], cancellation: Token));
+        await using var db = queue.Open();
+        var artifact = await db.Artifacts.SingleAsync(Token);
+        Assert.Equal((codes.Key, 2, codes.Sha256), (artifact.Key, artifact.Attempt, artifact.Sha256));
+        Assert.False(queue.Artifacts.Exists(frozen.KeyOf("codes")));
+        using var next = await queue.ClaimAsync(job, StageKind.Capture);
+        Assert.Equal(codes.Key, await next.PublishedKeyAsync(StageKind.Prepare, null, "codes", Token));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => next.PublishedKeyAsync(StageKind.Prepare, null, "other", Token));
+    }
+
+    [Fact]
+    public async Task The_heartbeat_keeps_a_lease_and_notices_when_it_is_lost()
+    {
+        await using var queue = await CreateAsync(new QueueOptions
+        {
+            LeaseDuration = TimeSpan.FromSeconds(3),
+            HeartbeatInterval = TimeSpan.FromMilliseconds(100),
+            ProgressInterval = TimeSpan.FromMilliseconds(20),
+        });
+        var job = await queue.SubmitAsync();
+        using var lease = await queue.ClaimAsync(job, StageKind.Prepare);
+        var first = (await queue.StageAsync(job, StageKind.Prepare)).LeaseExpiresAt;
+        await EventuallyAsync(async () => (await queue.StageAsync(job, StageKind.Prepare)).LeaseExpiresAt > first);
+        Assert.False(lease.Interrupted.IsCancellationRequested);
+
+        await using (var db = queue.Open())
+            await db.Database.ExecuteSqlAsync($"UPDATE stages SET attempt = attempt + 1 WHERE id = {lease.StageId}", Token);
+        await EventuallyAsync(() => Task.FromResult(lease.Interrupted.IsCancellationRequested));
+        Assert.Equal(StageInterruption.Lost, lease.Interruption);
+    }
+
+    [Fact]
+    public async Task Progress_reaches_the_stage_and_the_events_and_is_throttled()
+    {
+        await using var queue = await CreateAsync(new QueueOptions { ProgressInterval = TimeSpan.FromMilliseconds(20) });
+        var job = await queue.SubmitAsync();
+        using var lease = await queue.ClaimAsync(job, StageKind.Prepare);
+        for (var i = 0; i <= 1000; i++)
+            lease.ReportProgress(i * 0.0005, 1234, "aligning");
+        await EventuallyAsync(async () => (await queue.StageAsync(job, StageKind.Prepare)).Fraction == 0.5);
+        var stage = await queue.StageAsync(job, StageKind.Prepare);
+        Assert.Equal((1234d, "aligning"), (stage.TokensPerSecond, stage.Message));
+        var events = await queue.Reader.EventsAsync(job, 0, 1000, Token);
+        Assert.InRange(events.Count(x => x.Type == "stage.progress"), 1, 12);
+        Assert.Equal(events.OrderBy(x => x.Id).Select(x => x.Id), events.Select(x => x.Id));
+
+        var seen = await queue.Reader.GetAsync(job, cancellation: Token);
+        Assert.Equal(0.5 * stage.Weight, seen!.Progress.Fraction, 9);
+        Assert.Equal(1234, seen.Progress.TokensPerSecond);
+        Assert.Equal(StageKind.Prepare, seen.Stage);
+    }
+
+    [Fact]
+    public async Task Shutdown_gives_the_stage_back_without_counting_a_failure()
+    {
+        await using var queue = await CreateAsync();
+        var job = await queue.SubmitAsync();
+        using var shutdown = new CancellationTokenSource();
+        using var lease = await queue.ClaimAsync(job, StageKind.Prepare, shutdown: shutdown);
+        await shutdown.CancelAsync();
+        Assert.Equal((true, StageInterruption.Shutdown), (lease.Interrupted.IsCancellationRequested, lease.Interruption));
+        Assert.True(await lease.ReleaseAsync(Token));
+        var stage = await queue.StageAsync(job, StageKind.Prepare);
+        Assert.Equal((StageStatus.Ready, 0), (stage.Status, stage.Failures));
+        using var again = await queue.ClaimAsync(job, StageKind.Prepare);
+        Assert.Equal(2, again.Attempt);
+    }
+
+    [Fact]
+    public async Task A_publication_that_throws_leaves_nothing_and_the_attempt_can_still_fail()
+    {
+        await using var queue = await CreateAsync();
+        var job = await queue.SubmitAsync();
+        using var lease = await queue.ClaimAsync(job, StageKind.Prepare);
+        await Assert.ThrowsAsync<FormatException>(() => lease.SucceedAsync([], async (db, ct) =>
+        {
+            db.WebhookDeliveries.Add(new WebhookDeliveryRow { Id = Guid.NewGuid(), JobId = job, Url = "u", Payload = "{}" });
+            await db.SaveChangesAsync(ct);
+            throw new FormatException();
+        }, Token));
+        await using var check = queue.Open();
+        Assert.Equal(0, await check.WebhookDeliveries.CountAsync(Token));
+        Assert.True(await lease.FailAsync(ProblemCodes.Create(ProblemCodes.Internal, "it broke"), transient: false, Token));
+        Assert.Equal(JobStatus.Failed, (await queue.JobAsync(job)).Status);
+    }
+
+    private static StoredArtifact Write(QueueFixture queue, StageLease lease, string name)
+    {
+        using var writer = queue.Artifacts.Create(lease.KeyOf(name));
+        writer.Stream.Write("x"u8);
+        return writer.Complete();
+    }
+
+    internal static async Task EventuallyAsync(Func<Task<bool>> condition)
+    {
+        for (var i = 0; i < 1500; i++)
+        {
+            if (await condition())
+                return;
+            await Task.Delay(20, Token);
+        }
+        Assert.Fail("it did not happen in 30 seconds");
+    }
+}

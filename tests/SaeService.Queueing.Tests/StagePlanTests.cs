@@ -1,0 +1,53 @@
+using SaeService.Contracts;
+using SaeService.Storage;
+using Xunit;
+
+namespace SaeService.Queueing.Tests;
+
+public sealed class StagePlanTests
+{
+    [Theory]
+    [InlineData(new[] { 0 })]
+    [InlineData(new[] { 3 })]
+    [InlineData(new[] { 0, 1, 2, 3, 4 })]
+    [InlineData(new[] { 2, 5, 9, 11 })]
+    public void Every_stage_comes_after_what_it_depends_on_and_the_weights_add_up(int[] layers)
+    {
+        var stages = StagePlan.Create(Guid.CreateVersion7(), layers);
+        var byId = stages.ToDictionary(x => x.Id);
+        Assert.Equal(3 + (5 * layers.Length), stages.Count);
+        Assert.Equal(Enumerable.Range(0, stages.Count), stages.Select(x => x.Ordinal));
+        Assert.Equal(1, stages.Sum(x => x.Weight), 12);
+        Assert.Equal(StageKind.Prepare, Assert.Single(stages, x => x.Status == StageStatus.Ready).Kind);
+
+        // Done in any order the graph allows, everything gets done, conclude last.
+        var done = new HashSet<Guid>();
+        StageRow? last = null;
+        while (stages.FirstOrDefault(x => !done.Contains(x.Id) && x.DependsOn.All(done.Contains)) is { } next)
+            done.Add((last = next).Id);
+        Assert.Equal(stages.Count, done.Count);
+        Assert.Equal(StageKind.Conclude, last!.Kind);
+        Assert.Equal(stages.Count - 1, Reaches(byId, last).Count);
+    }
+
+    [Fact]
+    public void Probes_of_other_layers_wait_for_the_reference_layer()
+    {
+        var stages = StagePlan.Create(Guid.CreateVersion7(), [1, 4, 8]);
+        var reference = stages.Single(x => x.Kind == StageKind.Inform && x.Layer == 4);
+        Assert.Equal(4, StagePlan.ReferenceLayer([1, 4, 8]));
+        Assert.Equal([stages.Single(x => x.Kind == StageKind.Capture).Id], reference.DependsOn);
+        Assert.All(stages.Where(x => x.Kind == StageKind.Inform && x.Layer != 4), x => Assert.Contains(reference.Id, x.DependsOn));
+    }
+
+    private static HashSet<Guid> Reaches(Dictionary<Guid, StageRow> stages, StageRow from)
+    {
+        var reached = new HashSet<Guid>();
+        var open = new Stack<Guid>(from.DependsOn);
+        while (open.TryPop(out var id))
+            if (reached.Add(id))
+                foreach (var next in stages[id].DependsOn)
+                    open.Push(next);
+        return reached;
+    }
+}
