@@ -3,7 +3,7 @@ using SaeService.Interpretation.Statistics;
 namespace SaeService.Interpretation.Information;
 
 /// <summary>Labels that a representation should not be found to hold.</summary>
-internal static class ControlLabels
+public static class ControlLabels
 {
     private const long TypeStream = 0x747970;
     private const long ShuffleStream = 0x736866;

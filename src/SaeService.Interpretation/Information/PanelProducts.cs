@@ -19,18 +19,11 @@ internal static class PanelProducts
     /// <summary>Columns after padding.</summary>
     public static int Padded(int columns) => columns % Wide is var rest && rest == 0 ? columns : columns - rest + (rest <= Lanes ? Lanes : Wide);
 
-    /// <summary>First columns of the panels of a padded width.</summary>
+    /// <summary>The panels of a width that is a multiple of 8: as many of 24 columns as fit, then of 8.</summary>
     public static IEnumerable<(int Start, int Width)> Panels(int padded)
     {
-        for (var start = 0; start < padded; start += Wide)
-            yield return (start, Math.Min(Wide, padded - start));
-    }
-
-    /// <summary>Where entry (row, column) of a narrow matrix [rows, padded] lies.</summary>
-    public static int Offset(int rows, int padded, int row, int column)
-    {
-        var start = column / Wide * Wide;
-        return start * rows + row * Math.Min(Wide, padded - start) + column - start;
+        for (int start = 0, width; start < padded; start += width)
+            yield return (start, width = padded - start >= Wide ? Wide : Lanes);
     }
 
     /// <summary>z [rows, padded] = bias [padded] + x [rows, features] · w [features, padded] (panels).</summary>
