@@ -41,8 +41,10 @@ internal static class Reservations
             string.Create(CultureInfo.InvariantCulture,
                 $"Words of a document depend on each other: intervals resample {evidence.TokenTypes.HeldOutDocuments.Length} held-out documents, but the p values behind q take words as independent and are optimistic."),
         };
-        if (evidence.Mode == "quick")
-            caveats.Add("Quick mode: fewer controls were run; use standard mode before relying on a result.");
+        if (evidence.Layers.Any(l => l.Shuffled is null))
+            caveats.Add($"Mode {evidence.Mode}: the features were not labelled again under shuffled labels.");
+        if (evidence.Layers.Any(l => l.Random.Count < 2))
+            caveats.Add($"Mode {evidence.Mode}: one set of random directions only; another seed may do a little better or worse.");
         if (evidence.SentencesAsDocuments)
             caveats.Add("The data set marks no documents: each sentence was taken for one, so words of one text may stand on both sides of the split.");
         if (evidence.Layers.Count == 1)

@@ -1,3 +1,5 @@
+using SaeService.Contracts;
+
 namespace SaeService.Interpretation.Labels;
 
 /// <summary>When a feature counts as highly consistent (method 1b). The defaults of a job's <c>labels</c> settings.</summary>
@@ -32,6 +34,23 @@ public sealed record LabelRules
 
     public int BootstrapSamples { get; init; } = 1000;
     public int Seed { get; init; } = 1;
+
+    /// <summary>The rules a job asks for; what it leaves open has the value above.</summary>
+    public static LabelRules From(JobRequest request)
+    {
+        var rules = new LabelRules();
+        return rules with
+        {
+            MinSupport = request.Labels?.MinSupport ?? rules.MinSupport,
+            MinSentences = request.Labels?.MinSentences ?? rules.MinSentences,
+            Fdr = request.Labels?.Fdr ?? rules.Fdr,
+            ConsistencyLower = request.Labels?.ConsistencyLower ?? rules.ConsistencyLower,
+            Kappa = request.Labels?.Kappa ?? rules.Kappa,
+            MaxDrop = request.Labels?.MaxDrop ?? rules.MaxDrop,
+            BootstrapSamples = request.Information?.BootstrapSamples ?? rules.BootstrapSamples,
+            Seed = request.Seed ?? rules.Seed,
+        };
+    }
 }
 
 /// <summary>Names of the gates a feature can fail, in the order they are listed: those of the settings they stand for, as on the wire.</summary>

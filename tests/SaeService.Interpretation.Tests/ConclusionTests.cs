@@ -1,0 +1,236 @@
+using System.Text.Json;
+using SaeService.Contracts;
+using SaeService.Interpretation.Conclusions;
+using SaeService.Interpretation.Controls;
+using SaeService.Interpretation.Information;
+using SaeService.Interpretation.Labels;
+using Xunit;
+
+namespace SaeService.Interpretation.Tests;
+
+public sealed class ConclusionTests
+{
+    private static readonly LabelRules Rules = new() { BootstrapSamples = 200 };
+    private static readonly LabelledWords Words = Planted.Words();
+    private static readonly LayerLabelling TokenTypes = FeatureLabeller.Run(TokenTypeDetectors.Codes(Words), Words, Rules).Layer;
+    private static readonly LayerLabelling Nothing = Label(Planted.Noise(0.05, 1), Planted.Noise(0.1, 2));
+
+    // Layer 0 knows forms only; layer 1 has subjects; layer 2 a weaker copy of them, and punctuation still.
+    private static readonly LayerLabelling[] Layers =
+    [
+        Label(Planted.FormDetector(Words, 0), Planted.FormDetector(Words, Planted.The)),
+        Label(Planted.Detector(Words, "dep", "nsubj", share: 0.8), Planted.FormDetector(Words, 0)),
+        Label(Planted.Detector(Words, "dep", "nsubj", share: 0.4, seed: 4), Planted.Detector(Words, "dep", "obj", otherwise: 0.2), Planted.FormDetector(Words, 0)),
+    ];
+
+    [Fact]
+    public void A_planted_label_is_established_where_it_was_planted()
+    {
+        var document = Conclusion.Build(Evidence(Layers));
+        Assert.True(document.Layers[0].FunctionalitiesNone);
+        Assert.Equal("none", document.Layers[0].Summary.Confidence);
+        Assert.Equal("Layer 0: none established.", document.Layers[0].Summary.Plain);
+
+        var cell = Assert.Single(document.Layers[1].Functionalities, f => f.Status == CellStatus.Established);
+        Assert.False(document.Layers[1].FunctionalitiesNone);
+        Assert.Equal(("dep", "nsubj", 1), (cell.Task, cell.Label, cell.Rank));
+        Assert.Empty(cell.FailedGates);
+        Assert.Equal(0, cell.Encodes.Baseline.TokenType);
+        Assert.Equal(cell.Encodes.UnionF1, cell.Encodes.Excess.Value);
+        Assert.InRange(cell.Encodes.UnionF1, cell.Encodes.Ci95[0], cell.Encodes.Ci95[1]);
+        Assert.True(cell.Distinguishes.Holds);
+        Assert.True(cell.Distinguishes.ChangeFromPrevious > 0.8);
+        Assert.Equal(1, cell.Features.Contextual);
+        Assert.Equal("correlational", cell.Causal.Status);
+        Assert.Equal(["dep:nsubj"], document.Layers[1].Summary.Basis);
+        Assert.Contains("grammatical subjects (dep:nsubj; 1 feature", document.Layers[1].Summary.Plain, StringComparison.Ordinal);
+        Assert.Equal("high", document.Layers[1].Summary.Confidence);
+    }
+
+    [Fact]
+    public void What_a_word_list_does_as_well_is_only_suggestive_and_says_why()
+    {
+        var document = Conclusion.Build(Evidence(Layers));
+        var punctuation = document.Layers[1].Functionalities.Single(f => f.Task == "pos" && f.Label == "P");
+        Assert.Equal(CellStatus.Suggestive, punctuation.Status);
+        Assert.Contains(CellGates.OverTokenTypes, punctuation.FailedGates);
+        Assert.DoesNotContain(CellGates.OverRandom, punctuation.FailedGates);
+        Assert.Equal(["dep:punct"], punctuation.Aliases);
+        Assert.Equal(1, punctuation.Encodes.Baseline.TokenType);
+    }
+
+    [Fact]
+    public void A_cell_below_a_feature_gate_names_it()
+    {
+        var obj = Conclusion.Build(Evidence(Layers)).Layers[2].Functionalities.Single(f => f.Label == "obj");
+        Assert.Equal(CellStatus.Suggestive, obj.Status);
+        Assert.Equal([FeatureGates.ConsistencyLower, FeatureGates.Kappa], obj.FailedGates);
+    }
+
+    [Fact]
+    public void Information_that_forms_give_too_establishes_nothing()
+    {
+        var document = Conclusion.Build(Evidence(Layers, layerBits: 0.9, typeBits: 0.9));
+        Assert.All(document.Layers, layer => Assert.True(layer.FunctionalitiesNone));
+        Assert.Contains(CellGates.InformationOverTypes, document.Layers[1].Functionalities.Single(f => f.Label == "nsubj").FailedGates);
+    }
+
+    [Fact]
+    public void A_control_task_that_is_learnt_as_well_establishes_nothing()
+    {
+        var document = Conclusion.Build(Evidence(Layers, controlLayerBits: 0.1));
+        Assert.Equal([CellGates.InformationOverControl], document.Layers[1].Functionalities.Single(f => f.Label == "nsubj").FailedGates);
+    }
+
+    [Fact]
+    public void Random_directions_that_do_as_well_establish_nothing()
+    {
+        var document = Conclusion.Build(Evidence(Layers, random: Layers[1]));
+        Assert.Equal([CellGates.OverRandom], document.Layers[1].Functionalities.Single(f => f.Label == "nsubj").FailedGates);
+    }
+
+    [Fact]
+    public void Profiles_lie_where_the_label_was_planted()
+    {
+        var profile = Conclusion.Build(Evidence(Layers)).Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj");
+        Assert.Equal(0, profile.Score[0]);
+        Assert.Equal((profile.Score[1] + 2 * profile.Score[2]) / profile.Score.Sum(), profile.CentreOfGravity!.Value, 12);
+        Assert.True(profile.CentreOfGravity.Localised);
+        Assert.InRange(profile.CentreOfGravity.Value, profile.CentreOfGravity.Ci95[0], profile.CentreOfGravity.Ci95[1]);
+        Assert.Equal([1], profile.PeakSet);
+        Assert.Null(profile.ExpectedLayerPerLayer); // the planted information is the same at every layer: no headroom
+        var never = Conclusion.Build(Evidence(Layers)).Tasks.Single(t => t.Task == "ner").Profiles.Single(p => p.Label == "PER");
+        Assert.Null(never.CentreOfGravity);
+        Assert.Empty(never.PeakSet);
+    }
+
+    [Fact]
+    public void A_flat_profile_sets_no_layer_apart()
+    {
+        var same = Label(Planted.Detector(Words, "dep", "nsubj"));
+        var document = Conclusion.Build(Evidence([same, same, same]));
+        Assert.All(document.Layers, layer => Assert.False(layer.Functionalities.Single(f => f.Label == "nsubj").Distinguishes.Holds));
+        Assert.All(document.Layers, layer => Assert.DoesNotContain("More than", layer.Summary.Plain, StringComparison.Ordinal));
+        Assert.Equal([0, 1, 2], document.Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj").PeakSet);
+    }
+
+    [Fact]
+    public void One_layer_alone_is_concluded_with_a_caveat()
+    {
+        var document = Conclusion.Build(Evidence([Layers[1]]));
+        var cell = document.Layers[0].Functionalities[0];
+        Assert.Equal(CellStatus.Established, cell.Status);
+        Assert.Equal((0, false, null, null), (cell.Distinguishes.DeltaFromMean, cell.Distinguishes.Holds, cell.Distinguishes.ChangeFromPrevious, cell.Distinguishes.LocationQuotient));
+        Assert.Contains(document.Caveats, c => c.StartsWith("Only one layer", StringComparison.Ordinal));
+        Assert.Null(document.Tasks[1].Profiles[0].CentreOfGravity);
+    }
+
+    [Fact]
+    public void Noise_concludes_nothing() =>
+        Assert.All(Conclusion.Build(Evidence([Nothing, Nothing])).Layers, layer =>
+        {
+            Assert.True(layer.FunctionalitiesNone);
+            Assert.Empty(layer.Functionalities);
+            Assert.NotEmpty(layer.Cells);
+        });
+
+    [Fact]
+    public void The_same_evidence_gives_the_same_bytes_and_they_can_be_read()
+    {
+        var first = JsonSerializer.Serialize(Conclusion.Build(Evidence(Layers)), Wire.Json);
+        Assert.Equal(first, JsonSerializer.Serialize(Conclusion.Build(Evidence(Layers)), Wire.Json));
+        var read = JsonSerializer.Deserialize<LayerFunctionalityDocument>(first, Wire.Json)!;
+        Assert.Equal(first, JsonSerializer.Serialize(read, Wire.Json));
+        Assert.Equal(Layers.Sum(l => l.Tasks.Sum(t => t.Tests)), read.MultipleTesting.Tests);
+    }
+
+    [Fact]
+    public void An_unfaithful_autoencoder_lowers_confidence_and_is_named()
+    {
+        var evidence = Evidence(Layers);
+        var document = Conclusion.Build(evidence with { Provenance = evidence.Provenance with { Sae = [Sae(1, 0.45)] } });
+        Assert.Equal("low", document.Layers[1].Summary.Confidence);
+        Assert.Contains(document.Caveats, c => c.Contains("unfaithful", StringComparison.Ordinal) && c.Contains("Layer 1", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_task_without_information_at_some_layer_is_left_out_by_name()
+    {
+        var evidence = Evidence(Layers);
+        var layers = evidence.Layers.ToArray();
+        layers[2] = layers[2] with { Information = [.. layers[2].Information.Where(i => i.Task != "ner")] };
+        var document = Conclusion.Build(evidence with { Layers = layers });
+        Assert.Equal(["pos", "dep"], document.Tasks.Select(t => t.Task));
+        Assert.Contains(document.Caveats, c => c.StartsWith("Task ner is left out", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Evidence_that_does_not_fit_together_is_refused()
+    {
+        var evidence = Evidence(Layers);
+        Assert.Throws<ArgumentException>(() => Conclusion.Build(evidence with { Layers = [] }));
+        Assert.Throws<ArgumentException>(() => Conclusion.Build(evidence with { Layers = [.. evidence.Layers.Reverse()] }));
+        Assert.Throws<ArgumentException>(() => Conclusion.Build(evidence with { TokenTypes = TokenTypes with { HeldOutDocuments = [0] } }));
+    }
+
+    private static LayerLabelling Label(params IReadOnlyList<Func<int, float>> features) => FeatureLabeller.Run(Planted.Codes(Words, features), Words, Rules).Layer;
+
+    private static Evidence Evidence(LayerLabelling[] layers, LayerLabelling? random = null, double layerBits = 0.5, double typeBits = 0.9, double controlLayerBits = 0.9) => new()
+    {
+        Id = new Guid(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+        CreatedUtc = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero),
+        Provenance = new Provenance
+        {
+            Model = new ModelProvenance("tiny", null, "llama", "causal", 2, 16, "resid_post", []),
+            Data = new DataProvenance("planted", [], "by document", "00", "raw"),
+            Sae = [Sae(1, 0.1)],
+            Settings = new JobRequest { Model = new ModelReference("tiny"), Dataset = new DatasetReference("planted") },
+            Software = "0",
+            Device = "cpu",
+        },
+        Counts = new Counts
+        {
+            Documents = 60, Sentences = 720, Words = Words.Count, Tokens = Words.Count, Aligned = Words.Count, AmbiguousDropped = 0, UnalignedDropped = 0,
+            MultiwordDropped = 0, TruncatedDropped = 0, TooManyPiecesDropped = 0, FirstPositionDropped = 0, NormFiltered = new Dictionary<string, int>(),
+            Split = new Dictionary<string, int>(), PerLabel = new Dictionary<string, IReadOnlyDictionary<string, int>>(),
+        },
+        Words = Words,
+        Rules = Rules,
+        TokenTypes = TokenTypes,
+        Mode = "standard",
+        Layers =
+        [
+            .. layers.Select((labelling, layer) => new LayerEvidence
+            {
+                Layer = layer,
+                HookPoint = layer == 0 ? "embed" : $"blocks.{layer - 1}.resid_post",
+                Autoencoder = labelling,
+                Random = [random ?? Nothing],
+                Information = [.. Words.Tasks.Select(t => Information(t, layer, layerBits, typeBits, controlLayerBits))],
+            }),
+        ],
+    };
+
+    private static SaeProvenance Sae(int layer, double fvu) => new(layer, "topk", 32, 128, 1, 1000, fvu, 32, 0, fvu > 0.3 ? "unfaithful" : "pass", "00");
+
+    /// <summary>Code lengths a word: 1 bit under the marginal, and as given, wobbling a little by document, under the rest.</summary>
+    private static TaskInformation Information(TaskLabels task, int layer, double layerBits, double typeBits, double controlLayerBits)
+    {
+        int[] documents = [.. Enumerable.Range(0, Words.PartOfDocument.Length).Where(d => Words.PartOfDocument[d] == Part.Test)];
+        var words = Array.ConvertAll(documents, _ => 144);
+        double[] Bits(double aWord) => [.. documents.Select(d => 144 * aWord * (1 + 0.001 * (d % 7)))];
+        return new TaskInformation
+        {
+            Task = task.Task, Lambda = 0.01, EntropyBits = 1, Majority = 0.5, TypeInformationBits = 1 - typeBits, TypeAccuracy = 0.6, ControlAccuracy = 0.5,
+            WordsOfUnseenLabels = 0, SmallLabels = [], Documents = documents, Words = words, MarginalBits = Bits(1), LayerBits = Bits(layerBits), TypeBits = Bits(typeBits),
+            ControlMarginalBits = Bits(1), ControlLayerBits = Bits(controlLayerBits),
+            PerLabel = [.. task.Names.Select(name => new LabelCodeLengths(name, words, Bits(1), Bits(layerBits), Bits(typeBits)))],
+            Layer = new LayerInformation
+            {
+                Layer = layer, IvBits = new InformationEstimate(1 - layerBits, [0.4, 0.6], "v-information/linear/held-out", 1000, 1000), Normalised = 0.5,
+                ContextGainBits = new Estimate(0.1), ControlBits = 0.1, SelectivityBits = 0.4, ShuffledBits = 0, Accuracy = 0.8, MacroF1 = 0.7,
+                PerLabel = [.. task.Names.Select(name => new LabelInformation(name, 0.3, [0.2, 0.4], 0.5, 100))],
+            },
+        };
+    }
+}
