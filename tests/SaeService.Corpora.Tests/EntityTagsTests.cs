@@ -1,0 +1,36 @@
+using Xunit;
+
+namespace SaeService.Corpora.Tests;
+
+public sealed class EntityTagsTests
+{
+    private const string Expected = "B-PER I-PER O B-LOC B-LOC I-LOC B-ORG";
+
+    [Theory]
+    [InlineData("I-PER I-PER O I-LOC B-LOC I-LOC I-ORG", ChunkScheme.Iob1)]
+    [InlineData("B-PER I-PER O B-LOC B-LOC I-LOC B-ORG", ChunkScheme.Iob2)]
+    [InlineData("B-PER E-PER O S-LOC B-LOC E-LOC S-ORG", ChunkScheme.Iobes)]
+    [InlineData("B-PER L-PER O U-LOC B-LOC L-LOC U-ORG", ChunkScheme.Bilou)]
+    public void Every_scheme_becomes_IOB2(string tags, ChunkScheme scheme)
+    {
+        string?[] written = tags.Split(' ');
+        Assert.Equal(scheme, EntityTags.Detect([written]));
+        Assert.Equal(-1, EntityTags.ToIob2(written));
+        Assert.Equal(Expected.Split(' '), written);
+        Assert.Equal("PER PER O LOC LOC LOC ORG".Split(' '), written.Select(EntityTags.TypeOf));
+    }
+
+    [Fact]
+    public void Types_with_hyphens_plain_types_and_gaps()
+    {
+        string?[] tags = ["B-creative-work", "I-creative-work", "person", "person", null, "I-person", "O"];
+        Assert.Equal(-1, EntityTags.ToIob2(tags));
+        Assert.Equal(["B-creative-work", "I-creative-work", "B-person", "I-person", null, "B-person", "O"], tags);
+    }
+
+    [Theory]
+    [InlineData("O B-")]
+    [InlineData("O B")]
+    [InlineData("O ")]
+    public void A_tag_without_a_type_is_found(string tags) => Assert.Equal(1, EntityTags.ToIob2((string?[])tags.Split(' ')));
+}
