@@ -1,21 +1,8 @@
 namespace SaeService.Corpora;
 
-/// <summary>How a corpus marks the borders of its chunks.</summary>
-public enum ChunkScheme
-{
-    /// <summary>Types without prefixes, or nothing marked yet.</summary>
-    Plain,
-
-    /// <summary>B- only where a chunk follows another of its type (the original CoNLL-2003 files).</summary>
-    Iob1,
-    Iob2,
-    Iobes,
-    Bilou,
-}
-
 /// <summary>
 /// Chunk tags in IOB1, IOB2, IOBES, BILOU or as plain types, brought to IOB2. The rules of conlleval decide where a chunk begins; they read all
-/// these schemes alike, so a stream needs no look ahead to know which one it is.
+/// these schemes alike, so a file need not be read ahead to know which one it has.
 /// </summary>
 public static class EntityTags
 {
@@ -43,33 +30,6 @@ public static class EntityTags
 
     /// <summary>The type of an IOB2 tag, O or null.</summary>
     public static string? TypeOf(string? iob2) => iob2 is null or "O" ? iob2 : iob2[2..];
-
-    /// <summary>What the tags seen so far say about the scheme: the one that allows the most is assumed last.</summary>
-    public static ChunkScheme Detect(IEnumerable<IReadOnlyList<string?>> sentences)
-    {
-        bool begin = false, inside = false, insideAtStart = false, endOrSingle = false, lastOrUnit = false;
-        foreach (var tags in sentences)
-        {
-            string? previous = null;
-            foreach (var tag in tags)
-            {
-                if (tag is not null && tag != "O" && TryParse(tag, out var prefix, out var type))
-                {
-                    begin |= prefix == 'B';
-                    inside |= prefix == 'I';
-                    endOrSingle |= prefix is 'E' or 'S';
-                    lastOrUnit |= prefix is 'L' or 'U';
-                    insideAtStart |= prefix == 'I' && (previous is null or "O" || !TryParse(previous, out _, out var before) || !type.SequenceEqual(before));
-                }
-                previous = tag;
-            }
-        }
-        return lastOrUnit ? ChunkScheme.Bilou
-            : endOrSingle ? ChunkScheme.Iobes
-            : insideAtStart ? ChunkScheme.Iob1
-            : begin || inside ? ChunkScheme.Iob2
-            : ChunkScheme.Plain;
-    }
 
     /// <summary>Parts a tag into prefix and type; a tag without one of the prefixes is a plain type, which continues an equal one before it.</summary>
     private static bool TryParse(string tag, out char prefix, out ReadOnlySpan<char> type)

@@ -13,9 +13,6 @@ internal sealed class LabelColumns(IReadOnlyList<string>? tasks, IReadOnlyList<s
     private readonly HashSet<string> asked = new(tasks ?? defaults, StringComparer.Ordinal);
     private Dictionary<string, string?[]> labels = [];
 
-    /// <summary>Null where the reader should offer all that it has.</summary>
-    public IReadOnlyList<string>? Asked => tasks;
-
     public bool Wants(string task) => asked.Contains(task);
 
     public string Intern(ReadOnlySpan<char> label)

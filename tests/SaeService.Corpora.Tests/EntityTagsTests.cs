@@ -7,15 +7,14 @@ public sealed class EntityTagsTests
     private const string Expected = "B-PER I-PER O B-LOC B-LOC I-LOC B-ORG";
 
     [Theory]
-    [InlineData("I-PER I-PER O I-LOC B-LOC I-LOC I-ORG", ChunkScheme.Iob1)]
-    [InlineData("B-PER I-PER O B-LOC B-LOC I-LOC B-ORG", ChunkScheme.Iob2)]
-    [InlineData("B-PER E-PER O S-LOC B-LOC E-LOC S-ORG", ChunkScheme.Iobes)]
-    [InlineData("B-PER L-PER O U-LOC B-LOC L-LOC U-ORG", ChunkScheme.Bilou)]
-    public void Every_scheme_becomes_IOB2(string tags, ChunkScheme scheme)
+    [InlineData("I-PER I-PER O I-LOC B-LOC I-LOC I-ORG", "Iob1")]
+    [InlineData("B-PER I-PER O B-LOC B-LOC I-LOC B-ORG", "Iob2")]
+    [InlineData("B-PER E-PER O S-LOC B-LOC E-LOC S-ORG", "Iobes")]
+    [InlineData("B-PER L-PER O U-LOC B-LOC L-LOC U-ORG", "Bilou")]
+    public void Every_scheme_becomes_IOB2(string tags, string scheme)
     {
         string?[] written = tags.Split(' ');
-        Assert.Equal(scheme, EntityTags.Detect([written]));
-        Assert.Equal(-1, EntityTags.ToIob2(written));
+        Assert.True(EntityTags.ToIob2(written) < 0, scheme);
         Assert.Equal(Expected.Split(' '), written);
         Assert.Equal("PER PER O LOC LOC LOC ORG".Split(' '), written.Select(EntityTags.TypeOf));
     }
