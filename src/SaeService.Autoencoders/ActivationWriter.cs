@@ -1,6 +1,6 @@
-using Microsoft.Win32.SafeHandles;
 using System.Collections;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace SaeService.Autoencoders;
 

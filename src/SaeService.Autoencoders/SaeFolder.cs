@@ -1,8 +1,8 @@
-using SaeService.Checkpoints;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using SaeService.Checkpoints;
 
 namespace SaeService.Autoencoders;
 

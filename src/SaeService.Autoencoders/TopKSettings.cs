@@ -32,8 +32,17 @@ public sealed record TopKSettings(int DIn, int DSae, int K, int Seed = 0, long T
     public long Steps => (TrainTokens + BatchTokens - 1) / BatchTokens;
     public long TotalTokens => Steps * BatchTokens;
 
-    /// <summary>2e-4 / sqrt(d_sae / 2^14), the scaling law of Gao et al.</summary>
-    public double PeakLearningRate => LearningRate ?? 2e-4 / Math.Sqrt(DSae / 16384.0);
+    /// <summary><see cref="LearningRate"/>, or <see cref="DefaultLearningRate"/>.</summary>
+    public double PeakLearningRate => LearningRate ?? DefaultLearningRate(DSae, Steps);
+
+    /// <summary>
+    /// 2e-4 / sqrt(d_sae / 2^14), the scaling law of Gao et al., raised for runs shorter than theirs by sqrt(10^5 / steps), at most tenfold, and
+    /// never above 8e-3, the largest rate that was tried. Measured on residual streams of a 3 M parameter Llama (d_in 192, d_sae 1536, k 32,
+    /// batches of 2048, held-out FVU): 977 steps at 6.5e-4 0.173, 2e-3 0.142, 4e-3 0.132, 8e-3 0.125; 245 steps at 6.5e-4 0.255, 4.2e-3
+    /// 0.173, 8e-3 0.164; dead latents at most 0.2 %.
+    /// </summary>
+    public static double DefaultLearningRate(int dSae, long steps) =>
+        Math.Min(8e-3, 2e-4 / Math.Sqrt(dSae / 16384.0) * Math.Clamp(Math.Sqrt(1e5 / steps), 1, 10));
 
     /// <summary>The power of two next to d_in / 2, at most d_sae.</summary>
     public int AuxK => Math.Min(DSae, AuxLatents ?? (int)Math.Pow(2, Math.Max(0, Math.Round(Math.Log2(DIn / 2.0)))));

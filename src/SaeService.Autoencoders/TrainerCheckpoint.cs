@@ -1,6 +1,6 @@
-using SaeService.Checkpoints;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using SaeService.Checkpoints;
 
 namespace SaeService.Autoencoders;
 

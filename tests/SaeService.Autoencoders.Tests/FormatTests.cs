@@ -1,6 +1,6 @@
-using SaeService.Checkpoints;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using SaeService.Checkpoints;
 using Xunit;
 
 namespace SaeService.Autoencoders.Tests;

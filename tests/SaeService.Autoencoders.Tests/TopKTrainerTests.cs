@@ -78,7 +78,7 @@ public sealed class TopKTrainerTests
         var truth = Scratch.UnitDirections(64, 32, seed: 11);
         using var activations = scratch.Planted(20_000, truth, active: 3, seed: 12);
         var rows = Enumerable.Range(0, 20_000).ToArray();
-        var settings = new TopKSettings(32, 128, 6, TrainTokens: 400_000, BatchTokens: 512, LearningRate: 3e-3);
+        var settings = new TopKSettings(32, 128, 6, TrainTokens: 400_000, BatchTokens: 512);
         var trainer = new TopKTrainer(settings, activations, rows[..18_000]);
         var floor = trainer.Autoencoder();
         var before = Scratch.MeanMaxCosine(truth, f => floor.DecoderRow(f).ToArray(), 128);
@@ -100,12 +100,22 @@ public sealed class TopKTrainerTests
     {
         var s = new TopKSettings(64, 512, 16, TrainTokens: 1000 * 100, BatchTokens: 100);
         Assert.Equal((1000, 50, 5000, 32), (s.Steps, s.WarmupSteps, s.DeadAfter, s.AuxK));
-        Assert.Equal(2e-4 / Math.Sqrt(512 / 16384.0), s.PeakLearningRate, 1e-12);
         Assert.True(s.LearningRateAt(0) < s.PeakLearningRate / 40);
         Assert.Equal(s.PeakLearningRate, s.LearningRateAt(50), 1e-12);
         Assert.Equal(s.PeakLearningRate, s.LearningRateAt(800), 1e-12);
         Assert.Equal(s.PeakLearningRate / 2, s.LearningRateAt(900), 1e-12);
         Assert.True(s.LearningRateAt(999) > 0);
+    }
+
+    [Fact]
+    public void Default_learning_rate_is_the_published_law_for_long_runs_and_higher_for_short_ones()
+    {
+        Assert.Equal(2e-4, new TopKSettings(512, 16384, 32, TrainTokens: 400_000_000).PeakLearningRate, 1e-12);
+        Assert.Equal(1e-4, new TopKSettings(512, 65536, 32, TrainTokens: 400_000_000).PeakLearningRate, 1e-12);
+        Assert.Equal(2e-4 * Math.Sqrt(10), TopKSettings.DefaultLearningRate(16384, 10_000), 1e-12);
+        Assert.Equal(2e-3, TopKSettings.DefaultLearningRate(16384, 500), 1e-12);
+        Assert.Equal(8e-3, TopKSettings.DefaultLearningRate(64, 500), 1e-12);
+        Assert.Equal(0.5, new TopKSettings(64, 64, 2, LearningRate: 0.5).PeakLearningRate);
     }
 
     [Theory]
