@@ -1,0 +1,151 @@
+using System.Net;
+using System.Text;
+using Microsoft.EntityFrameworkCore;
+using SaeService.Contracts;
+using Xunit;
+
+namespace SaeService.Api.Tests;
+
+public sealed class DatasetTests(ApiFixture api) : IClassFixture<ApiFixture>
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    private Task<HttpResponseMessage> PutAsync(string name, byte[] body, HttpClient? client = null) => (client ?? api.Submitter).PutAsync("/v1/datasets/" + name, Body(body), Ct);
+
+    private static ByteArrayContent Body(byte[] bytes)
+    {
+        var content = new ByteArrayContent(bytes);
+        content.Headers.ContentType = new("text/plain");
+        return content;
+    }
+
+    private string[] StoredFiles() => Directory.Exists(Path.Combine(api.Folders.Artifacts, "datasets"))
+        ? Directory.GetFiles(Path.Combine(api.Folders.Artifacts, "datasets"), "*", SearchOption.AllDirectories) : [];
+
+    [Fact]
+    public async Task An_upload_is_understood_listed_used_replaced_and_deleted()
+    {
+        var bytes = Encoding.UTF8.GetBytes(TestFolders.Conllu(30));
+        using var made = await PutAsync("mine", bytes);
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        Assert.Equal("/v1/datasets/mine", made.Headers.Location?.ToString());
+        var dataset = await ApiFixture.ReadAsync<Dataset>(made);
+        Assert.Equal(("upload", "conllu", 30, 150, 10, (long)bytes.Length), (dataset.Source, dataset.Format, dataset.Sentences, dataset.Words, dataset.Documents, dataset.Bytes));
+        Assert.Equal(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes)), dataset.Sha256);
+        var pos = dataset.Tasks.Single(t => t.Task == "pos");
+        Assert.Equal(30, pos.Labels["NOUN"]);
+        Assert.Equal(Math.Log2(5), pos.EntropyBits, 9); // five labels, equally often
+        Assert.Contains(dataset.Aliases, a => a.Jaccard == 1);
+
+        Assert.Contains((await ListAsync(api.Submitter)).Data, d => d.Id == "mine");
+        Assert.Equal(dataset.Sha256, (await ApiFixture.ReadAsync<Dataset>(await api.Submitter.GetAsync("/v1/datasets/mine", Ct))).Sha256);
+        Assert.Equal(HttpStatusCode.OK, (await PutAsync("mine", Encoding.UTF8.GetBytes(TestFolders.Conllu(9)))).StatusCode);
+        Assert.Single(StoredFiles(), f => f.Contains("mine", StringComparison.Ordinal)); // the old file has gone
+
+        var job = await ApiFixture.ReadAsync<Job>(await api.Submitter.PostAsync("/v1/jobs", ApiFixture.Json("""{"model":{"id":"tiny"},"dataset":{"id":"mine"}}"""), Ct));
+        await ApiFixture.ProblemAsync(await api.Submitter.DeleteAsync("/v1/datasets/mine", Ct), ProblemCodes.Conflict);
+        await ApiFixture.ProblemAsync(await PutAsync("mine", bytes), ProblemCodes.Conflict);
+        await api.Submitter.PostAsync(job.Urls.Cancel, null, Ct);
+        Assert.Equal(HttpStatusCode.NoContent, (await api.Submitter.DeleteAsync("/v1/datasets/mine", Ct)).StatusCode);
+        Assert.DoesNotContain(StoredFiles(), f => f.Contains("mine", StringComparison.Ordinal));
+        await ApiFixture.ProblemAsync(await api.Submitter.GetAsync("/v1/datasets/mine", Ct), ProblemCodes.NotFound);
+    }
+
+    [Fact]
+    public async Task An_upload_is_its_key_s_own()
+    {
+        await PutAsync("private", Encoding.UTF8.GetBytes(TestFolders.Conllu(9)));
+        await ApiFixture.ProblemAsync(await api.Other.GetAsync("/v1/datasets/private", Ct), ProblemCodes.NotFound);
+        await ApiFixture.ProblemAsync(await api.Other.DeleteAsync("/v1/datasets/private", Ct), ProblemCodes.NotFound);
+        Assert.DoesNotContain((await ListAsync(api.Other)).Data, d => d.Id == "private");
+        Assert.Equal(HttpStatusCode.Created, (await PutAsync("private", Encoding.UTF8.GetBytes(TestFolders.Conllu(6)), api.Other)).StatusCode);
+        Assert.Equal(9, (await ApiFixture.ReadAsync<Dataset>(await api.Submitter.GetAsync("/v1/datasets/private", Ct))).Sentences);
+    }
+
+    public static TheoryData<string, byte[], string, string> BadUploads()
+    {
+        var good = TestFolders.Conllu(2);
+        return new()
+        {
+            { "empty", [], ProblemCodes.InvalidDataset, "empty" },
+            { "latin1", [.. Encoding.UTF8.GetBytes(good), .. "1\tcaf"u8, 0xe9, .. "\t_\tNOUN\t_\t_\t0\troot\t_\t_\n\n"u8], ProblemCodes.InvalidDataset, "line 18" },
+            { "short", Encoding.UTF8.GetBytes(good + "1\tonly\tthree\n\n"), ProblemCodes.InvalidDataset, "line 18" },
+            { "head", Encoding.UTF8.GetBytes(good + "1\ta\ta\tNOUN\t_\t_\t9\tobj\t_\t_\n\n"), ProblemCodes.InvalidDataset, "line 18" },
+            { "noise", [.. Enumerable.Range(0, 500).Select(i => (byte)(i * 37))], ProblemCodes.InvalidDataset, "" },
+            { "large", new byte[100_001], ProblemCodes.TooLarge, "100000" },
+        };
+    }
+
+    [Theory]
+    [MemberData(nameof(BadUploads))]
+    public async Task What_is_not_understood_leaves_nothing(string name, byte[] body, string code, string says)
+    {
+        var problem = await ApiFixture.ProblemAsync(await api.Submitter.PutAsync($"/v1/datasets/bad-{name}{(name is "empty" or "noise" or "large" ? "" : "?format=conllu")}", Body(body), Ct), code);
+        Assert.Contains(says, problem.Detail!, StringComparison.Ordinal);
+        Assert.DoesNotContain(StoredFiles(), f => f.Contains("bad-" + name, StringComparison.Ordinal));
+        await using var db = api.Database();
+        Assert.False(await db.Datasets.AnyAsync(x => x.Name == "bad-" + name, Ct));
+    }
+
+    [Fact]
+    public async Task A_body_without_a_length_is_cut_off_at_the_limit()
+    {
+        var content = new StreamContent(new Endless());
+        content.Headers.ContentType = new("text/plain");
+        await ApiFixture.ProblemAsync(await api.Submitter.PutAsync("/v1/datasets/endless", content, Ct), ProblemCodes.TooLarge);
+        Assert.DoesNotContain(StoredFiles(), f => f.Contains("endless", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Names_and_formats_are_checked_and_the_operator_s_are_not_hidden()
+    {
+        var body = Encoding.UTF8.GetBytes(TestFolders.Conllu(3));
+        await ApiFixture.ProblemAsync(await PutAsync("..%2Fescape", body), ProblemCodes.InvalidParameter);
+        await ApiFixture.ProblemAsync(await PutAsync(".hidden", body), ProblemCodes.InvalidParameter);
+        await ApiFixture.ProblemAsync(await PutAsync("bomb.conllu.gz", body), ProblemCodes.InvalidParameter);
+        await ApiFixture.ProblemAsync(await PutAsync("x?format=parquet", body), ProblemCodes.InvalidParameter);
+        await ApiFixture.ProblemAsync(await PutAsync("mini", body), ProblemCodes.Conflict);
+        await ApiFixture.ProblemAsync(await PutAsync("sample", body), ProblemCodes.Conflict);
+        await ApiFixture.ProblemAsync(await api.Submitter.DeleteAsync("/v1/datasets/mini", Ct), ProblemCodes.Conflict);
+    }
+
+    [Fact]
+    public async Task The_operator_s_folders_are_listed_by_what_can_be_read()
+    {
+        var names = (await ListAsync(api.Reader)).Data.Select(d => d.Id).ToList();
+        Assert.Contains("sample", names);
+        Assert.Contains("mini", names);
+        Assert.DoesNotContain("escape.conllu", names);
+        Assert.DoesNotContain("broken.conllu", names);
+        var mini = await ApiFixture.ReadAsync<Dataset>(await api.Reader.GetAsync("/v1/datasets/mini", Ct));
+        Assert.Equal(["train", "dev"], mini.Splits);
+        Assert.Equal(48, mini.Sentences);
+        var file = await ApiFixture.ReadAsync<Dataset>(await api.Reader.GetAsync("/v1/datasets/mini/mini-dev.conllu", Ct));
+        Assert.Equal(8, file.Sentences);
+        await ApiFixture.ProblemAsync(await api.Reader.GetAsync("/v1/datasets/nowhere", Ct), ProblemCodes.NotFound);
+
+        // What changed is counted again.
+        await File.AppendAllTextAsync(Path.Combine(api.Folders.Datasets, "mini", "mini-dev.conllu"), TestFolders.Conllu(1, 5000), Ct);
+        Assert.Equal(49, (await ApiFixture.ReadAsync<Dataset>(await api.Reader.GetAsync("/v1/datasets/mini", Ct))).Sentences);
+    }
+
+    private static async Task<Page<Dataset>> ListAsync(HttpClient client) => await ApiFixture.ReadAsync<Page<Dataset>>(await client.GetAsync("/v1/datasets", Ct));
+
+    private sealed class Endless : Stream
+    {
+        public override bool CanRead => true;
+        public override bool CanSeek => false;
+        public override bool CanWrite => false;
+        public override long Length => throw new NotSupportedException();
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+        public override void Flush() { }
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            Array.Fill(buffer, (byte)'x', offset, count);
+            return count;
+        }
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+        public override void SetLength(long value) => throw new NotSupportedException();
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}
