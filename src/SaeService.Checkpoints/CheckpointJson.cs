@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace SaeService.Checkpoints;
 
@@ -10,10 +11,9 @@ internal static class CheckpointJson
     {
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            if (stream.Length > maxBytes)
-                throw new CheckpointException(CheckpointFault.Invalid, path, null, $"{stream.Length} bytes are more than the {maxBytes} that are read");
-            using var document = JsonDocument.Parse(stream, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            var json = ReadBytes(path, maxBytes);
+            CheckText(json);
+            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? document.RootElement.Clone()
                 : throw new CheckpointException(CheckpointFault.Invalid, path, null, "is not a JSON object");
@@ -30,5 +30,28 @@ internal static class CheckpointJson
         {
             throw new CheckpointException(CheckpointFault.Invalid, path, null, $"is not valid JSON ({e.Message})", e);
         }
+    }
+
+    private static ReadOnlyMemory<byte> ReadBytes(string path, long maxBytes)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        if (stream.Length > maxBytes)
+            throw new CheckpointException(CheckpointFault.Invalid, path, null, $"{stream.Length} bytes are more than the {maxBytes} that are read");
+        var bytes = new byte[stream.Length];
+        stream.ReadExactly(bytes);
+        return bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes.AsMemory(3) : bytes;
+    }
+
+    /// <summary>Throws where a string is not text, which the parser would only notice when someone asks for it: bytes that are not UTF-8, lone surrogates in escapes.</summary>
+    private static void CheckText(ReadOnlyMemory<byte> json)
+    {
+        if (!Utf8.IsValid(json.Span))
+            throw new JsonException("not UTF-8");
+        if (json.Span.IndexOf("\\u"u8) < 0)
+            return;
+        var reader = new Utf8JsonReader(json.Span);
+        while (reader.Read())
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+                reader.GetString();
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Text.Json;
 
 namespace SaeService.Checkpoints;
 
@@ -23,7 +24,7 @@ public sealed record ModelDescription(string Family, string Type, int Layers, in
         var family = config.Family;
         var positions = config.Size(family == "llama" ? 2048 : null, "max_position_embeddings", "n_positions", "n_ctx");
         // RoBERTa counts positions from pad_token_id + 1, so that many rows of its table are never a position.
-        var unused = family == "roberta" ? 1 + (config.Value("pad_token_id") is { } pad && pad.TryGetInt32(out var id) ? id : 1) : 0;
+        var unused = family == "roberta" ? 1 + (config.Value("pad_token_id") is { ValueKind: JsonValueKind.Number } pad && pad.TryGetInt32(out var id) ? id : 1) : 0;
         return new ModelDescription(
             family,
             Masked.Contains(family) ? "masked" : "causal",

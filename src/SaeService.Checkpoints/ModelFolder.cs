@@ -25,7 +25,9 @@ public sealed class ModelFolder
     public IReadOnlyList<ModelFile> Files { get; }
 
     /// <exception cref="CheckpointException">The folder is not there, not supported, damaged, pickle only, or names files outside itself.</exception>
-    public static ModelFolder Open(string path) => new(System.IO.Path.GetFullPath(path));
+    public static ModelFolder Open(string path) => path.Length > 0 && !path.Contains('\0')
+        ? new(System.IO.Path.GetFullPath(path))
+        : throw new CheckpointException(CheckpointFault.NotFound, "model folder", null, "the path is empty or no path");
 
     private ModelFolder(string path)
     {

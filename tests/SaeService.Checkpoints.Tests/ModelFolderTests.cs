@@ -114,5 +114,52 @@ public sealed class ModelFolderTests
         Assert.Equal(CheckpointFault.NotFound, Assert.Throws<CheckpointException>(() => Tokenizer.Load(folder.Path)).Fault);
     }
 
+    /// <summary>Bytes changed, dropped or doubled in the JSON files of a real model: it opens or is refused, and nothing else is thrown.</summary>
+    [Theory]
+    [InlineData("config.json", 1500)]
+    [InlineData("tokenizer.json", 400)]
+    public void Fuzzed_json_is_read_or_refused(string file, int rounds)
+    {
+        using var folder = new TemporaryFolder();
+        var source = SharedData.Require("data/models/stories260K");
+        foreach (var name in new[] { "config.json", "tokenizer.json", "model.safetensors" })
+            File.Copy(Path.Combine(source, name), folder.File(name));
+        var good = File.ReadAllBytes(folder.File(file));
+        var random = new Random(11);
+        var refused = 0;
+        for (var round = 0; round < rounds; round++)
+        {
+            var bytes = good.ToList();
+            // The interesting parts of a tokenizer are at its ends; the middle is vocabulary.
+            var at = random.Next(2) == 0 ? random.Next(Math.Min(1500, bytes.Count)) : bytes.Count - 1 - random.Next(Math.Min(1500, bytes.Count));
+            switch (random.Next(4))
+            {
+                case 0:
+                    bytes[at] = (byte)random.Next(256);
+                    break;
+                case 1:
+                    bytes.RemoveAt(at);
+                    break;
+                case 2:
+                    bytes.InsertRange(at, "\\ud800"u8.ToArray());
+                    break;
+                default:
+                    bytes[at] = (byte)"0123456789-.e\"{}[],:"[random.Next(20)];
+                    break;
+            }
+            File.WriteAllBytes(folder.File(file), [.. bytes]);
+            try
+            {
+                ModelFolder.Open(folder.Path);
+                Tokenizer.Load(folder.Path).Encode("Once upon a time \U0001F600", addSpecialTokens: true);
+            }
+            catch (CheckpointException)
+            {
+                refused++;
+            }
+        }
+        Assert.InRange(refused, rounds / 4, rounds);
+    }
+
     private static TensorSource Scalar(string name) => TensorSource.Of<float>(name, DType.F32, [], new float[1]);
 }

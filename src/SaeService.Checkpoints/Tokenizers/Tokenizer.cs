@@ -40,7 +40,7 @@ public sealed class Tokenizer
         }
         catch (InvalidOperationException e)
         {
-            // A string that is not text, such as a lone surrogate in an escape.
+            // A value of another kind than the format has there, in a place that no reader checked.
             throw new CheckpointException(CheckpointFault.Invalid, file, null, e.Message, e);
         }
     }
