@@ -6,7 +6,7 @@ namespace SaeService.Interpretation.Information;
 /// </summary>
 internal sealed class WordTypeTable
 {
-    private static readonly double[] Strengths = [0.03, 0.1, 0.3, 1, 3, 10, 30];
+    private static readonly double[] Strengths = [0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 1000];
 
     private readonly Dictionary<int, double[]> _countsOf = [];
     private readonly double[] _marginal;
