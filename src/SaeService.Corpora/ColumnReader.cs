@@ -83,7 +83,8 @@ internal sealed class ColumnReader(Utf8Lines lines, ReadSettings settings)
         3 => new(3, 0, 1, -1, 2),
         4 => new(4, 0, 1, 2, 3),
         5 when fields[0] == "1" => new(5, 1, -1, -1, 2),
-        _ => throw lines.Error($"{fields.Length} columns; a word's line has 2 (word, tag), 3 (word, pos, ner), 4 (word, pos, chunk, ner) or 5 (number, word, ner, -, -)"),
+        _ => throw lines.Error($"{fields.Length} columns; a word's line has "
+            + "2 (word, tag), 3 (word, pos, ner), 4 (word, pos, chunk, ner) or 5 (number, word, ner, -, -)"),
     };
 
     private static bool LooksLikeChunk(string tag) => tag == "O" || (tag.Length > 2 && tag[1] == '-' && "BIESLU".Contains(tag[0]));
@@ -121,7 +122,8 @@ internal sealed class ColumnReader(Utf8Lines lines, ReadSettings settings)
             return;
         var wrong = labels.AddChunks(task, Column(rows, column));
         if (wrong >= 0)
-            throw new CorpusException(name, rows[wrong].Line, column + 1, $"{CorpusException.Quote(rows[wrong].Fields[column])} is no tag like B-PER, I-PER or O");
+            throw new CorpusException(name, rows[wrong].Line, column + 1,
+                $"{CorpusException.Quote(rows[wrong].Fields[column])} is no tag like B-PER, I-PER or O");
     }
 
     private string?[] Column(List<(string[] Fields, long Line)> rows, int column)

@@ -148,7 +148,9 @@ public static class CorpusPacker
             };
             if (report.AlignedShare < settings.MinAlignedShare)
                 throw new CorpusException(FormattableString.Invariant(
-                    $"only {report.AlignedShare:P1} of {words} words have a token of their own ({report.AmbiguousDropped} share theirs, {report.UnalignedDropped} have none); at least {settings.MinAlignedShare:P0} are needed: tokenizer and data set do not fit"));
+                    $"only {report.AlignedShare:P1} of {words} words have a token of their own ")
+                    + FormattableString.Invariant($"({report.AmbiguousDropped} share theirs, {report.UnalignedDropped} have none); ")
+                    + FormattableString.Invariant($"at least {settings.MinAlignedShare:P0} are needed: tokenizer and data set do not fit"));
             return new PackedCorpus
             {
                 Report = report,

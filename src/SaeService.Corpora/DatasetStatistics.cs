@@ -177,7 +177,8 @@ public sealed record DatasetStatistics
             var shares = totals.Select(n => (double)n / labelled).ToArray();
             var rare = names.Where((_, i) => totals[i] < ScoredLabelWords).Order(StringComparer.Ordinal).ToArray();
             if (rare.Length > 0)
-                warnings.Add($"task '{task.Name}': {rare.Length} labels on fewer than {ScoredLabelWords} words are not scored: {string.Join(", ", rare.Take(10))}{(rare.Length > 10 ? ", ..." : "")}");
+                warnings.Add($"task '{task.Name}': {rare.Length} labels on fewer than {ScoredLabelWords} words are not scored: "
+                    + $"{string.Join(", ", rare.Take(10))}{(rare.Length > 10 ? ", ..." : "")}");
             if (labelled < words)
                 warnings.Add($"task '{task.Name}': {words - labelled} of {words} words are not labelled");
             return new TaskSummary
@@ -245,7 +246,8 @@ public sealed record DatasetStatistics
                     continue;
                 var jaccard = (double)both / (totals[leftTask][left] + totals[rightTask][right] - both);
                 if (jaccard >= AliasJaccard)
-                    pairs.Add(new($"{tasks[leftTask].Name}:{tasks[leftTask].Labels.NameOf(left)}", $"{tasks[rightTask].Name}:{tasks[rightTask].Labels.NameOf(right)}", jaccard));
+                    pairs.Add(new($"{tasks[leftTask].Name}:{tasks[leftTask].Labels.NameOf(left)}",
+                        $"{tasks[rightTask].Name}:{tasks[rightTask].Labels.NameOf(right)}", jaccard));
             }
             return [.. pairs.OrderByDescending(p => p.Jaccard).ThenBy(p => p.Left, StringComparer.Ordinal).ThenBy(p => p.Right, StringComparer.Ordinal)];
         }

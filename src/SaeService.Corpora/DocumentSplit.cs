@@ -42,7 +42,8 @@ public sealed class DocumentSplit
     public IReadOnlyList<byte> Parts { get; }
 
     /// <summary>In words, for a report.</summary>
-    public string Description => $"60/20/20 by {(BySentence ? "sentence (fewer than 10 documents, or too uneven ones)" : "document")}, in order of SHA-256(seed, id)";
+    public string Description =>
+        $"60/20/20 by {(BySentence ? "sentence (fewer than 10 documents, or too uneven ones)" : "document")}, in order of SHA-256(seed, id)";
 
     /// <param name="sentences">Of each sentence its document, its own id and its number of words.</param>
     public static DocumentSplit Create(int seed, IReadOnlyList<(string Document, string Sentence, int Words)> sentences)

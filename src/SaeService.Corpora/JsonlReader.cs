@@ -107,7 +107,8 @@ internal sealed class JsonlReader(Utf8Lines lines, ReadSettings settings)
                 throw lines.Error($"word {i + 1} is empty or has a NUL character");
             if (word.ValueKind == JsonValueKind.Object && word.TryGetProperty("start", out var start) && word.TryGetProperty("end", out var end))
             {
-                if (start.ValueKind != JsonValueKind.Number || !start.TryGetInt32(out var s) || end.ValueKind != JsonValueKind.Number || !end.TryGetInt32(out var e))
+                if (start.ValueKind != JsonValueKind.Number || !start.TryGetInt32(out var s)
+                    || end.ValueKind != JsonValueKind.Number || !end.TryGetInt32(out var e))
                     throw lines.Error($"word {i + 1}: start and end are no whole numbers");
                 spans[i] = (s, e);
                 withSpans++;
@@ -133,7 +134,8 @@ internal sealed class JsonlReader(Utf8Lines lines, ReadSettings settings)
             var units = CodePointStarts(text);
             var converted = spans.Select(s => (Unit(units, s.Start), Unit(units, s.End))).ToArray();
             if (!text.Any(char.IsSurrogate) || !Fits(text, forms, converted, out _))
-                throw lines.Error($"word {wrong + 1} {CorpusException.Quote(forms[wrong])} is not at [{spans[wrong].Start}, {spans[wrong].End}) of the text, after the word before it");
+                throw lines.Error($"word {wrong + 1} {CorpusException.Quote(forms[wrong])} is not "
+                    + $"at [{spans[wrong].Start}, {spans[wrong].End}) of the text, after the word before it");
             spans = converted;
         }
         return [.. forms.Select((form, w) => new Word(form, spans[w].Start, spans[w].End, Shared(spans, w)))];
@@ -191,7 +193,8 @@ internal sealed class JsonlReader(Utf8Lines lines, ReadSettings settings)
             if (task.Name != "head")
                 ReadTask(TaskOf(task.Name) ?? task.Name, task.Name, task.Value, count);
             else if (task.Value.ValueKind != JsonValueKind.Array || task.Value.GetArrayLength() != count
-                || task.Value.EnumerateArray().Any(h => h.ValueKind != JsonValueKind.Null && (h.ValueKind != JsonValueKind.Number || !h.TryGetInt32(out var head) || head < 0 || head > count)))
+                || task.Value.EnumerateArray().Any(h =>
+                    h.ValueKind != JsonValueKind.Null && (h.ValueKind != JsonValueKind.Number || !h.TryGetInt32(out var head) || head < 0 || head > count)))
                 throw lines.Error($"'head' is no array of {count} numbers from 0 to {count}");
     }
 
@@ -214,7 +217,8 @@ internal sealed class JsonlReader(Utf8Lines lines, ReadSettings settings)
         {
             var wrong = labels.AddChunks(task, column, always);
             if (wrong >= 0)
-                throw lines.Error($"label {wrong + 1} of {CorpusException.Quote(written)}, {CorpusException.Quote(column[wrong])}, is no tag like B-PER, I-PER or O");
+                throw lines.Error($"label {wrong + 1} of {CorpusException.Quote(written)}, {CorpusException.Quote(column[wrong])}, "
+                    + "is no tag like B-PER, I-PER or O");
         }
         else
             labels.Add(task, column, always);

@@ -44,7 +44,8 @@ internal static class PackedCorpusFile
         }
 
         var header = new Header(corpus.Report,
-            new(corpus.TokenIds.Length, corpus.Contexts, corpus.Words, corpus.Forms.Length, corpus.Types.Length, corpus.SentenceIds.Length, corpus.DocumentIds.Length),
+            new(corpus.TokenIds.Length, corpus.Contexts, corpus.Words, corpus.Forms.Length,
+                corpus.Types.Length, corpus.SentenceIds.Length, corpus.DocumentIds.Length),
             [.. corpus.Tasks.Select(t => new TaskHeader(t.Name, t.Labels))]);
         var json = JsonSerializer.SerializeToUtf8Bytes(header);
         Put(Magic);
@@ -56,7 +57,8 @@ internal static class PackedCorpusFile
         PutInts(corpus.TokenIds);
         PutInts(corpus.ContextStart);
         Put(MemoryMarshal.AsBytes(corpus.SpecialOrExcluded.AsSpan()));
-        foreach (var column in (int[][])[corpus.FirstToken, corpus.LastToken, corpus.WordSentence, corpus.WordPosition, corpus.WordStart, corpus.WordEnd, corpus.WordForm, corpus.WordType])
+        foreach (var column in (int[][])[corpus.FirstToken, corpus.LastToken, corpus.WordSentence,
+            corpus.WordPosition, corpus.WordStart, corpus.WordEnd, corpus.WordForm, corpus.WordType])
             PutInts(column);
         PutStrings(corpus.Forms);
         PutStrings(corpus.Types);
@@ -118,7 +120,8 @@ internal static class PackedCorpusFile
             var sizes = header?.Sizes;
             if (header?.Report is null || header.Tasks is null || header.Tasks.Any(t => t?.Name is null || t.Labels is null || t.Labels.Contains(null!))
                 || sizes is null || sizes.Contexts == int.MaxValue
-                || sizes.Tokens < 0 || sizes.Contexts < 0 || sizes.Words < 0 || sizes.Forms < 0 || sizes.Types < 0 || sizes.Sentences < 0 || sizes.Documents < 0)
+                || sizes.Tokens < 0 || sizes.Contexts < 0 || sizes.Words < 0
+                || sizes.Forms < 0 || sizes.Types < 0 || sizes.Sentences < 0 || sizes.Documents < 0)
                 throw Damaged("its header lacks parts");
             return header;
         }

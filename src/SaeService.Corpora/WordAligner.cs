@@ -41,7 +41,8 @@ public static class WordAligner
         {
             var (start, end) = tokens[t];
             if (start < 0 || end > text.Length || start > end || (t > 0 && start < tokens[t - 1].Start))
-                throw new CorpusException($"the tokenizer gave token {t} the span [{start}, {end}), outside a text of {text.Length} characters or before the last token");
+                throw new CorpusException($"the tokenizer gave token {t} the span [{start}, {end}), "
+                    + $"outside a text of {text.Length} characters or before the last token");
             (start, end) = Trim(text, start, end);
             if (start == end || ignored[t])
                 continue;
