@@ -106,7 +106,12 @@ public sealed class RefusalTests
     {
         var config = new Dictionary<string, object?>
         {
-            ["model_type"] = "llama", ["hidden_size"] = 32, ["intermediate_size"] = 24, ["num_hidden_layers"] = 1, ["num_attention_heads"] = 4, ["vocab_size"] = 20,
+            ["model_type"] = "llama",
+            ["hidden_size"] = 32,
+            ["intermediate_size"] = 24,
+            ["num_hidden_layers"] = 1,
+            ["num_attention_heads"] = 4,
+            ["vocab_size"] = 20,
         };
         config[key] = JsonDocument.Parse(value).RootElement;
         return JsonSerializer.SerializeToElement(config);
