@@ -122,7 +122,7 @@ public static class SaeFolder
             : throw new InvalidDataException($"{config} has no 'k'");
         var (dIn, dSae) = (Number(root, "d_in", config), Number(root, "d_sae", config));
         if (Text(root, "normalize_activations") is not (null or "none"))
-            throw new InvalidDataException($"{config}: normalize_activations is '{Text(root, "normalize_activations")}'; only activations as they are can be encoded");
+            throw new InvalidDataException($"{config}: normalize_activations is '{Text(root, "normalize_activations")}', not 'none'");
         if (root.TryGetProperty("apply_b_dec_to_input", out var apply) && apply.ValueKind != JsonValueKind.True)
             throw new InvalidDataException($"{config}: apply_b_dec_to_input must be true");
         if (root.TryGetProperty("finetuning_scaling_factor", out var tuned) && tuned.ValueKind == JsonValueKind.True)
@@ -237,7 +237,8 @@ public static class SaeFolder
         owner.TryGetProperty(key, out var value) ? value.ValueKind == JsonValueKind.String ? value.GetString() : value.GetRawText() : null;
 
     private static int Number(JsonElement owner, string key, string path) =>
-        owner.ValueKind == JsonValueKind.Object && owner.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n)
+        owner.ValueKind == JsonValueKind.Object && owner.TryGetProperty(key, out var value)
+            && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n)
             ? n
             : throw new InvalidDataException($"{path}: '{key}' must be a whole number");
 

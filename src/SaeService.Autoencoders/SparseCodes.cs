@@ -68,7 +68,8 @@ public sealed class SparseCodes(int width, long[] start, int[] index, float[] va
     private static T[] Read<T>(SafetensorsFile file, string name, DType dtype) where T : unmanaged
     {
         if (!file.Tensors.TryGetValue(name, out var entry) || entry.DType != dtype || entry.Shape.Length != 1)
-            throw new InvalidDataException($"{file.Path}: tensor '{name}' is {(entry is null ? "absent" : entry.DType + entry.ShapeText)}, expected {dtype} of one dimension");
+            throw new InvalidDataException($"{file.Path}: tensor '{name}' is {(entry is null ? "absent" : entry.DType + entry.ShapeText)},"
+                + $" expected {dtype} of one dimension");
         return MemoryMarshal.Cast<byte, T>(file.Bytes(name)).ToArray();
     }
 }

@@ -75,14 +75,16 @@ public sealed unsafe class TopKAutoencoder
     public void Decode(SparseCodes codes, Span<float> reconstruction)
     {
         if (codes.Width != DSae || reconstruction.Length != (long)codes.Rows * DIn)
-            throw new ArgumentException($"codes [{codes.Rows}, {codes.Width}] do not decode into {reconstruction.Length} values of rows of {DIn}", nameof(codes));
+            throw new ArgumentException(
+                $"codes [{codes.Rows}, {codes.Width}] do not decode into {reconstruction.Length} values of rows of {DIn}", nameof(codes));
         var row = new AlignedBuffer<float>(Parameters.Stride);
         fixed (int* index = codes.Index)
         fixed (float* value = codes.Value)
             for (var i = 0; i < codes.Rows; i++)
             {
                 var n = (int)(codes.Start[i + 1] - codes.Start[i]);
-                RowKernel.Decode(index + codes.Start[i], value + codes.Start[i], n, Parameters.WDec.Pointer, Parameters.BDec.Pointer, 1, row.Pointer, Parameters.Stride);
+                RowKernel.Decode(index + codes.Start[i], value + codes.Start[i], n, Parameters.WDec.Pointer,
+                    Parameters.BDec.Pointer, 1, row.Pointer, Parameters.Stride);
                 row.Slice(0, DIn).CopyTo(reconstruction.Slice(i * DIn, DIn));
             }
     }

@@ -175,7 +175,8 @@ public sealed unsafe class TopKTrainer
         });
         var s = (float)(Math.Sqrt(Settings.DIn) * sample.Length / norms);
         if (!float.IsFinite(s) || s == 0)
-            throw new InvalidDataException($"the {sample.Length} sampled rows of {activations.Path} do not vary: mean distance from their mean {norms / sample.Length}");
+            throw new InvalidDataException($"the {sample.Length} sampled rows of {activations.Path} do not vary:"
+                + $" mean distance from their mean {norms / sample.Length}");
         return (s, s * (double)s * squares / sample.Length);
     }
 

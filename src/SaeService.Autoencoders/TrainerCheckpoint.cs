@@ -106,7 +106,8 @@ internal static class TrainerCheckpoint
             {
                 var bytes = Bytes(file, prefix + name, DType.F32, [rows, columns]);
                 for (var r = 0; r < rows; r++)
-                    bytes.Slice(r * columns * sizeof(float), columns * sizeof(float)).CopyTo(MemoryMarshal.AsBytes(values.Slice((long)r * group.Stride, columns)));
+                    bytes.Slice(r * columns * sizeof(float), columns * sizeof(float))
+                        .CopyTo(MemoryMarshal.AsBytes(values.Slice((long)r * group.Stride, columns)));
             }
         Read(file, "since_fired", state.SinceFired, [state.SinceFired.Length]);
         var (counters, scalars) = (state.Counters, state.Scalars);
