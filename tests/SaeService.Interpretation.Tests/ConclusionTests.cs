@@ -20,7 +20,8 @@ public sealed class ConclusionTests
     [
         Label(Planted.FormDetector(Words, 0), Planted.FormDetector(Words, Planted.The)),
         Label(Planted.Detector(Words, "dep", "nsubj", share: 0.8), Planted.FormDetector(Words, 0)),
-        Label(Planted.Detector(Words, "dep", "nsubj", share: 0.4, seed: 4), Planted.Detector(Words, "dep", "obj", otherwise: 0.2), Planted.FormDetector(Words, 0)),
+        Label(Planted.Detector(Words, "dep", "nsubj", share: 0.4, seed: 4), Planted.Detector(Words, "dep", "obj", otherwise: 0.2),
+            Planted.FormDetector(Words, 0)),
     ];
 
     [Fact]
@@ -120,7 +121,10 @@ public sealed class ConclusionTests
         var document = Conclusion.Build(Evidence([Layers[1]]));
         var cell = document.Layers[0].Functionalities[0];
         Assert.Equal(CellStatus.Established, cell.Status);
-        Assert.Equal((0, false, null, null), (cell.Distinguishes.DeltaFromMean, cell.Distinguishes.Holds, cell.Distinguishes.ChangeFromPrevious, cell.Distinguishes.LocationQuotient));
+        Assert.Equal(0, cell.Distinguishes.DeltaFromMean);
+        Assert.False(cell.Distinguishes.Holds);
+        Assert.Null(cell.Distinguishes.ChangeFromPrevious);
+        Assert.Null(cell.Distinguishes.LocationQuotient);
         Assert.Contains(document.Caveats, c => c.StartsWith("Only one layer", StringComparison.Ordinal));
         Assert.Null(document.Tasks[1].Profiles[0].CentreOfGravity);
     }
@@ -173,32 +177,45 @@ public sealed class ConclusionTests
         Assert.Throws<ArgumentException>(() => Conclusion.Build(evidence with { TokenTypes = TokenTypes with { HeldOutDocuments = [0] } }));
     }
 
-    private static LayerLabelling Label(params IReadOnlyList<Func<int, float>> features) => FeatureLabeller.Run(Planted.Codes(Words, features), Words, Rules).Layer;
+    private static LayerLabelling Label(params IReadOnlyList<Func<int, float>> features) =>
+        FeatureLabeller.Run(Planted.Codes(Words, features), Words, Rules).Layer;
 
-    private static Evidence Evidence(LayerLabelling[] layers, LayerLabelling? random = null, double layerBits = 0.5, double typeBits = 0.9, double controlLayerBits = 0.9) => new()
-    {
-        Id = new Guid(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
-        CreatedUtc = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero),
-        Provenance = new Provenance
+    private static Evidence Evidence(LayerLabelling[] layers, LayerLabelling? random = null, double layerBits = 0.5, double typeBits = 0.9,
+        double controlLayerBits = 0.9) => new()
         {
-            Model = new ModelProvenance("tiny", null, "llama", "causal", 2, 16, "resid_post", []),
-            Data = new DataProvenance("planted", [], "by document", "00", "raw"),
-            Sae = [Sae(1, 0.1)],
-            Settings = new JobRequest { Model = new ModelReference("tiny"), Dataset = new DatasetReference("planted") },
-            Software = "0",
-            Device = "cpu",
-        },
-        Counts = new Counts
-        {
-            Documents = 60, Sentences = 720, Words = Words.Count, Tokens = Words.Count, Aligned = Words.Count, AmbiguousDropped = 0, UnalignedDropped = 0,
-            MultiwordDropped = 0, TruncatedDropped = 0, TooManyPiecesDropped = 0, FirstPositionDropped = 0, NormFiltered = new Dictionary<string, int>(),
-            Split = new Dictionary<string, int>(), PerLabel = new Dictionary<string, IReadOnlyDictionary<string, int>>(),
-        },
-        Words = Words,
-        Rules = Rules,
-        TokenTypes = TokenTypes,
-        Mode = "standard",
-        Layers =
+            Id = new Guid(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+            CreatedUtc = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero),
+            Provenance = new Provenance
+            {
+                Model = new ModelProvenance("tiny", null, "llama", "causal", 2, 16, "resid_post", []),
+                Data = new DataProvenance("planted", [], "by document", "00", "raw"),
+                Sae = [Sae(1, 0.1)],
+                Settings = new JobRequest { Model = new ModelReference("tiny"), Dataset = new DatasetReference("planted") },
+                Software = "0",
+                Device = "cpu",
+            },
+            Counts = new Counts
+            {
+                Documents = 60,
+                Sentences = 720,
+                Words = Words.Count,
+                Tokens = Words.Count,
+                Aligned = Words.Count,
+                AmbiguousDropped = 0,
+                UnalignedDropped = 0,
+                MultiwordDropped = 0,
+                TruncatedDropped = 0,
+                TooManyPiecesDropped = 0,
+                FirstPositionDropped = 0,
+                NormFiltered = new Dictionary<string, int>(),
+                Split = new Dictionary<string, int>(),
+                PerLabel = new Dictionary<string, IReadOnlyDictionary<string, int>>(),
+            },
+            Words = Words,
+            Rules = Rules,
+            TokenTypes = TokenTypes,
+            Mode = "standard",
+            Layers =
         [
             .. layers.Select((labelling, layer) => new LayerEvidence
             {
@@ -209,7 +226,7 @@ public sealed class ConclusionTests
                 Information = [.. Words.Tasks.Select(t => Information(t, layer, layerBits, typeBits, controlLayerBits))],
             }),
         ],
-    };
+        };
 
     private static SaeProvenance Sae(int layer, double fvu) => new(layer, "topk", 32, 128, 1, 1000, fvu, 32, 0, fvu > 0.3 ? "unfaithful" : "pass", "00");
 
@@ -221,14 +238,34 @@ public sealed class ConclusionTests
         double[] Bits(double aWord) => [.. documents.Select(d => 144 * aWord * (1 + 0.001 * (d % 7)))];
         return new TaskInformation
         {
-            Task = task.Task, Lambda = 0.01, EntropyBits = 1, Majority = 0.5, TypeInformationBits = 1 - typeBits, TypeAccuracy = 0.6, ControlAccuracy = 0.5,
-            WordsOfUnseenLabels = 0, SmallLabels = [], Documents = documents, Words = words, MarginalBits = Bits(1), LayerBits = Bits(layerBits), TypeBits = Bits(typeBits),
-            ControlMarginalBits = Bits(1), ControlLayerBits = Bits(controlLayerBits),
+            Task = task.Task,
+            Lambda = 0.01,
+            EntropyBits = 1,
+            Majority = 0.5,
+            TypeInformationBits = 1 - typeBits,
+            TypeAccuracy = 0.6,
+            ControlAccuracy = 0.5,
+            WordsOfUnseenLabels = 0,
+            SmallLabels = [],
+            Documents = documents,
+            Words = words,
+            MarginalBits = Bits(1),
+            LayerBits = Bits(layerBits),
+            TypeBits = Bits(typeBits),
+            ControlMarginalBits = Bits(1),
+            ControlLayerBits = Bits(controlLayerBits),
             PerLabel = [.. task.Names.Select(name => new LabelCodeLengths(name, words, Bits(1), Bits(layerBits), Bits(typeBits)))],
             Layer = new LayerInformation
             {
-                Layer = layer, IvBits = new InformationEstimate(1 - layerBits, [0.4, 0.6], "v-information/linear/held-out", 1000, 1000), Normalised = 0.5,
-                ContextGainBits = new Estimate(0.1), ControlBits = 0.1, SelectivityBits = 0.4, ShuffledBits = 0, Accuracy = 0.8, MacroF1 = 0.7,
+                Layer = layer,
+                IvBits = new InformationEstimate(1 - layerBits, [0.4, 0.6], "v-information/linear/held-out", 1000, 1000),
+                Normalised = 0.5,
+                ContextGainBits = new Estimate(0.1),
+                ControlBits = 0.1,
+                SelectivityBits = 0.4,
+                ShuffledBits = 0,
+                Accuracy = 0.8,
+                MacroF1 = 0.7,
                 PerLabel = [.. task.Names.Select(name => new LabelInformation(name, 0.3, [0.2, 0.4], 0.5, 100))],
             },
         };

@@ -10,7 +10,8 @@ public sealed class ControlsTests
 {
     private const int D = 16;
     private static readonly LabelledWords Words = Planted.Words();
-    private static readonly SparseCodes Matched = Planted.Codes(Words, [.. Enumerable.Range(0, 40).Select(n => Planted.Noise(0.005 * n, n)), Planted.Noise(0.9, 99)]);
+    private static readonly SparseCodes Matched = Planted.Codes(Words,
+        [.. Enumerable.Range(0, 40).Select(n => Planted.Noise(0.005 * n, n)), Planted.Noise(0.9, 99)]);
 
     [Fact]
     public void Random_directions_have_the_densities_of_the_autoencoder()
@@ -30,7 +31,8 @@ public sealed class ControlsTests
     public void Random_directions_fire_where_their_projection_is_highest()
     {
         var codes = RandomDirections.Codes(Rows, D, Matched, seed: 1);
-        var fired = Enumerable.Range(0, Words.Count).Where(word => codes.Index.AsSpan((int)codes.Start[word]..(int)codes.Start[word + 1]).Contains(20)).ToHashSet();
+        bool Fires(int word) => codes.Index.AsSpan((int)codes.Start[word]..(int)codes.Start[word + 1]).Contains(20);
+        var fired = Enumerable.Range(0, Words.Count).Where(Fires).ToHashSet();
         // Words on which a direction fires lie further along their own mean than all others do on average.
         var mean = new double[D];
         var row = new float[D];
@@ -64,14 +66,18 @@ public sealed class ControlsTests
     }
 
     [Fact]
-    public void Random_directions_over_noise_establish_nothing() =>
-        Assert.Empty(FeatureLabeller.Run(RandomDirections.Codes(Rows, D, Matched, seed: 3), Words, new LabelRules { BootstrapSamples = 100 }).Layer.Tasks.SelectMany(t => t.Consistent));
+    public void Random_directions_over_noise_establish_nothing()
+    {
+        var codes = RandomDirections.Codes(Rows, D, Matched, seed: 3);
+        Assert.Empty(FeatureLabeller.Run(codes, Words, new LabelRules { BootstrapSamples = 100 }).Layer.Tasks.SelectMany(t => t.Consistent));
+    }
 
     [Fact]
     public void Token_detectors_fire_on_the_frequent_forms_of_train_and_nowhere_else()
     {
         var codes = TokenTypeDetectors.Codes(Words, minTrainWords: 150);
-        var frequent = Enumerable.Range(0, Words.Count).Where(w => Words.PartOf(w) == Part.Train).GroupBy(w => Words.Type[w]).Where(g => g.Count() >= 150).Select(g => g.Key).ToHashSet();
+        var train = Enumerable.Range(0, Words.Count).Where(w => Words.PartOf(w) == Part.Train);
+        var frequent = train.GroupBy(w => Words.Type[w]).Where(g => g.Count() >= 150).Select(g => g.Key).ToHashSet();
         Assert.Equal([0, 1, 2], frequent.Order());
         Assert.Equal(3, codes.Width);
         for (var word = 0; word < Words.Count; word++)

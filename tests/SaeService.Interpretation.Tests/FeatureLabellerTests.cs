@@ -90,7 +90,8 @@ public sealed class FeatureLabellerTests
     {
         Func<int, float>[] features =
         [
-            Planted.Detector(Words, "dep", "nsubj"), Planted.Detector(Words, "pos", "N", seed: 2), Planted.FormDetector(Words, 0), Planted.FormDetector(Words, The),
+            Planted.Detector(Words, "dep", "nsubj"), Planted.Detector(Words, "pos", "N", seed: 2), Planted.FormDetector(Words, 0),
+            Planted.FormDetector(Words, The),
             .. Enumerable.Range(0, 20).Select(n => Planted.Noise(0.02, 100 + n)),
         ];
         var codes = Planted.Codes(Words, features);
@@ -138,7 +139,7 @@ public sealed class FeatureLabellerTests
         var drops = Planted.Detector(Words, "dep", "obl", share: 0.8, otherwise: 0.15);
         var pure = Planted.Detector(Words, "dep", "obl", share: 0.8, otherwise: 0);
         float Overfit(int word) => held.PositionOf(Words.Document[word]) < 0 ? pure(word) : drops(word);
-        var labels = FeatureLabeller.Run(Planted.Codes(Words, rare, impure, Overfit), Words, Rules).Layer.Tasks.Single(t => t.Task == "dep").Labels.ToDictionary(l => l.Label);
+        var labels = Dep(rare, impure, Overfit).Labels.ToDictionary(l => l.Label);
         Assert.Equal([FeatureGates.Support, FeatureGates.Sentences, FeatureGates.ConsistencyLower], labels["nsubj"].CandidateFailedGates);
         Assert.Equal([FeatureGates.ConsistencyLower, FeatureGates.Kappa], labels["obj"].CandidateFailedGates);
         Assert.Contains(FeatureGates.Drop, labels["obl"].CandidateFailedGates);
@@ -153,7 +154,7 @@ public sealed class FeatureLabellerTests
         var lucky = Planted.Detector(Words, "dep", "obj", share: 0.9, otherwise: 0);
         // Better than the other on held-out documents only: choosing there would be cheating.
         float Late(int word) => held.PositionOf(Words.Document[word]) < 0 ? good(word) * (word % 3) : lucky(word);
-        var best = FeatureLabeller.Run(Planted.Codes(Words, good, Late), Words, Rules).Layer.Tasks.Single(t => t.Task == "dep").Labels.Single(l => l.Label == "obj").Best;
+        var best = Dep(good, Late).Labels.Single(l => l.Label == "obj").Best;
         Assert.Equal(0, best!.Index);
     }
 
@@ -195,7 +196,8 @@ public sealed class FeatureLabellerTests
         var codes = Planted.Codes(Planted.Words(documents: 5), Planted.Noise(0.1, 1));
         Assert.Contains("rows", Assert.Throws<ArgumentException>(() => FeatureLabeller.Run(codes, Words, Rules)).Message, StringComparison.Ordinal);
         var allTrain = Words with { PartOfDocument = new Part[Words.PartOfDocument.Length] };
-        Assert.Contains("held out", Assert.Throws<ArgumentException>(() => FeatureLabeller.Run(Planted.Codes(Words, Planted.Noise(0.1, 1)), allTrain, Rules)).Message, StringComparison.Ordinal);
+        var refused = Assert.Throws<ArgumentException>(() => FeatureLabeller.Run(Planted.Codes(Words, Planted.Noise(0.1, 1)), allTrain, Rules));
+        Assert.Contains("held out", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -203,9 +205,17 @@ public sealed class FeatureLabellerTests
     {
         var request = new JobRequest { Model = new ModelReference("m"), Dataset = new DatasetReference("d") };
         Assert.Equal(new LabelRules(), LabelRules.From(request));
-        var asked = LabelRules.From(request with { Labels = new LabelSettings { MinSupport = 5, Kappa = 0.6 }, Information = new InformationSettings { BootstrapSamples = 70 }, Seed = 9 });
-        Assert.Equal(new LabelRules { MinSupport = 5, Kappa = 0.6, BootstrapSamples = 70, Seed = 9 }, asked);
+        var asked = request with
+        {
+            Labels = new LabelSettings { MinSupport = 5, Kappa = 0.6 },
+            Information = new InformationSettings { BootstrapSamples = 70 },
+            Seed = 9,
+        };
+        Assert.Equal(new LabelRules { MinSupport = 5, Kappa = 0.6, BootstrapSamples = 70, Seed = 9 }, LabelRules.From(asked));
     }
 
     private const int The = Planted.The;
+
+    private static TaskLabelling Dep(params IReadOnlyList<Func<int, float>> features) =>
+        FeatureLabeller.Run(Planted.Codes(Words, features), Words, Rules).Layer.Tasks.Single(t => t.Task == "dep");
 }

@@ -158,7 +158,10 @@ public sealed class StatisticsTests
         var x = Enumerable.Range(0, 60).Select(i => i * 7919 % 1000 / 1000.0 + i % 3 * 0.35).ToArray();
         var y = Enumerable.Range(0, 60).Select(i => i % 3).ToArray();
         foreach (var golden in Golden.Linguistics.GetProperty("ross2014").GetProperty("mi_nats").EnumerateObject())
-            Assert.Equal(golden.Value.GetDouble(), NearestNeighbourInformation.Nats(x, y, int.Parse(golden.Name, System.Globalization.CultureInfo.InvariantCulture)), 1e-9);
+        {
+            var k = int.Parse(golden.Name, System.Globalization.CultureInfo.InvariantCulture);
+            Assert.Equal(golden.Value.GetDouble(), NearestNeighbourInformation.Nats(x, y, k), 1e-9);
+        }
     }
 
     [Fact]

@@ -107,8 +107,9 @@ public static class Conclusion
         {
             if (!labelling.HeldOutDocuments.AsSpan().SequenceEqual(evidence.TokenTypes.HeldOutDocuments))
                 throw new ArgumentException($"the labels of {of} are judged on other documents than those of the token-type detectors");
-            if (!labelling.Tasks.Select(t => t.Task).SequenceEqual(tasks))
-                throw new ArgumentException($"the labels of {of} are of tasks {string.Join(", ", labelling.Tasks.Select(t => t.Task))}, the words' of {string.Join(", ", tasks)}");
+            var labelled = labelling.Tasks.Select(t => t.Task).ToArray();
+            if (!labelled.SequenceEqual(tasks))
+                throw new ArgumentException($"the labels of {of} are of tasks {string.Join(", ", labelled)}, the words' of {string.Join(", ", tasks)}");
         }
     }
 }

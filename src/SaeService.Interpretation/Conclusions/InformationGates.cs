@@ -18,7 +18,8 @@ internal sealed class InformationGates
     {
         _task = task;
         _bootstrap = bootstrap;
-        OverControl = Beats(document => task.MarginalBits[document] - task.LayerBits[document] - (task.ControlMarginalBits[document] - task.ControlLayerBits[document]));
+        OverControl = Beats(document =>
+            task.MarginalBits[document] - task.LayerBits[document] - (task.ControlMarginalBits[document] - task.ControlLayerBits[document]));
     }
 
     public bool OverControl { get; }
@@ -26,7 +27,10 @@ internal sealed class InformationGates
     public bool OverTypes(string label)
     {
         if (!_overTypes.TryGetValue(label, out var beats))
-            _overTypes[label] = beats = _task.PerLabel.FirstOrDefault(l => l.Label == label) is { } of && Beats(document => of.TypeBits[document] - of.LayerBits[document]);
+        {
+            var of = _task.PerLabel.FirstOrDefault(l => l.Label == label);
+            _overTypes[label] = beats = of is not null && Beats(document => of.TypeBits[document] - of.LayerBits[document]);
+        }
         return beats;
     }
 

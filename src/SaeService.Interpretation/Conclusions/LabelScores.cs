@@ -14,7 +14,8 @@ internal sealed class LabelScores
 
     /// <param name="autoencoder">The label at each layer.</param>
     /// <param name="random">The label under random directions, by layer and seed.</param>
-    public LabelScores(IReadOnlyList<LabelUnion> autoencoder, IReadOnlyList<IReadOnlyList<LabelUnion>> random, LabelUnion tokenTypes, DocumentBootstrap bootstrap)
+    public LabelScores(IReadOnlyList<LabelUnion> autoencoder, IReadOnlyList<IReadOnlyList<LabelUnion>> random, LabelUnion tokenTypes,
+        DocumentBootstrap bootstrap)
     {
         var layers = autoencoder.Count;
         Unions = autoencoder;

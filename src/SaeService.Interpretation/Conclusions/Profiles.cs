@@ -6,8 +6,11 @@ namespace SaeService.Interpretation.Conclusions;
 /// <summary>One label by depth (method 1c): where its score lies, whether it lies anywhere in particular, and which layers hold the peak.</summary>
 internal static class Profiles
 {
-    /// <summary>Concentration from which a centre of gravity says something, bits. Below it, only an interval narrower than a quarter of the depth does.</summary>
+    /// <summary>Concentration from which a centre of gravity says something, bits. Below it, only a narrow interval does.</summary>
     private const double LeastConcentration = 0.05;
+
+    /// <summary>Widest interval that is narrow, as a share of the depth.</summary>
+    private const double NarrowInterval = 0.25;
 
     /// <summary>Information, as a share of the label's entropy, that context must add for an expected layer to mean anything.</summary>
     private const double LeastHeadroom = 0.02;
@@ -15,7 +18,8 @@ internal static class Profiles
     /// <param name="layers">Layers asked for, ascending.</param>
     /// <param name="information">I_V(1[y]) / H(1[y]) by layer.</param>
     /// <param name="depth">Number of blocks of the model, so that the highest layer there is.</param>
-    public static LabelProfile Build(string label, IReadOnlyList<string> aliases, LabelScores scores, int[] layers, double[] information, int depth, int samples) => new()
+    public static LabelProfile Build(string label, IReadOnlyList<string> aliases, LabelScores scores, int[] layers, double[] information, int depth,
+        int samples) => new()
     {
         Label = label,
         Aliases = aliases,
@@ -39,7 +43,7 @@ internal static class Profiles
         var concentration = DepthProfile.ConcentrationBits(score);
         // Where resamples lose the label altogether, nothing can be said of its place.
         var stable = resampled.Length >= 0.95 * samples;
-        var localised = stable && (concentration >= LeastConcentration || interval[1] - interval[0] < depth / 4.0);
+        var localised = stable && (concentration >= LeastConcentration || interval[1] - interval[0] < NarrowInterval * depth);
         return new CentreOfGravity(value, value / depth, interval, concentration, localised);
     }
 

@@ -11,11 +11,11 @@ internal static class Reservations
         ["alive"] = "a feature that fires on at least one word",
         ["centre of gravity"] = "mean layer, weighted by score; it means nothing for a flat profile, which is marked as not localised",
         ["consistency"] = "share of the held-out words on which a feature fires that carry its label (precision)",
-        ["consistent feature"] = "a feature that passes every gate: support, sentences, false discovery rate, lower bound of consistency, kappa, and little drop from train",
-        ["context gain"] = "how much more often a feature's words carry the label than their word forms do on train documents; near 0: it knows words, not uses of words",
-        ["distinguishes"] = "excess here minus the mean excess over the layers measured; the residual stream carries everything forward, so encoding alone sets no layer apart",
+        ["consistent feature"] = "a feature that passes every gate: support, sentences, false discovery rate, lower consistency, kappa, drop from train",
+        ["context gain"] = "how much more often a feature's words carry the label than their forms do on train documents; near 0: it knows forms, not uses",
+        ["distinguishes"] = "excess here minus the mean over the layers measured: the residual stream carries all forward, so encoding sets none apart",
         ["encodes"] = "the layer has separate features for the label: words on which any consistent feature fires, against words with the label, by F1",
-        ["established"] = "at least one consistent feature; their F1 beats random directions and word-form detectors; the information beats a word-form table and a control task",
+        ["established"] = "a consistent feature; union F1 above random directions and word-form detectors; information above word forms and a control task",
         ["excess"] = "union F1 minus that of the best baseline",
         ["expected layer"] = "mean layer at which information is gained, from the embedding up",
         ["feature"] = "a latent of the layer's sparse autoencoder",
@@ -35,11 +35,11 @@ internal static class Reservations
         {
             "Correlational evidence: that a feature goes with a label does not show that the model uses it. No intervention was made.",
             "Measured for this model, these data and this hook point; it is no statement about other models.",
-            "The features are one decomposition; their stability over seeds of the autoencoder was not measured. Rest claims on labels by layer, not on feature numbers.",
+            "The features are one decomposition; stability over seeds of the autoencoder was not measured. Rest claims on labels by layer, not on features.",
             "The untrained model is not among the baselines of this mode: what architecture and tokenizer give for nothing is not taken out.",
-            "The word-form baseline keeps the rules of the features, so only frequent forms enter it; the full word-form table is compared through the information gate.",
-            string.Create(CultureInfo.InvariantCulture,
-                $"Words of a document depend on each other: intervals resample {evidence.TokenTypes.HeldOutDocuments.Length} held-out documents, but the p values behind q take words as independent and are optimistic."),
+            "The word-form baseline keeps the rules of features, so only frequent forms enter it; the whole table of forms is met in the information gate.",
+            $"Words of a document depend on each other: intervals resample {evidence.TokenTypes.HeldOutDocuments.Length} held-out documents, but the p values "
+                + "behind q take words as independent and are optimistic.",
         };
         if (evidence.Layers.Any(l => l.Shuffled is null))
             caveats.Add($"Mode {evidence.Mode}: the features were not labelled again under shuffled labels.");
@@ -50,7 +50,7 @@ internal static class Reservations
         if (evidence.Layers.Count == 1)
             caveats.Add("Only one layer was measured: 'distinguishes', profiles and centres of gravity compare layers and say nothing here.");
         else if (evidence.Layers.Count <= evidence.Provenance.Model.Layers)
-            caveats.Add("Not every layer was measured: differences from the mean are from the mean of those that were, and centres of gravity are pulled towards them.");
+            caveats.Add("Not every layer was measured: differences are from the mean of those that were, and centres of gravity are pulled towards them.");
         if (evidence.TokenTypes.HeldOutDocuments.Length < 20)
             caveats.Add("Few held-out documents: intervals are rough, and confidence is never above low.");
         foreach (var sae in evidence.Provenance.Sae.Where(s => s.Gate != "pass"))
@@ -58,9 +58,9 @@ internal static class Reservations
                 $"Layer {sae.Layer}: unfaithful autoencoder (FVU {sae.Fvu:0.00}); its features describe the layer badly."));
         foreach (var task in leftOut)
             caveats.Add($"Task {task} is left out: its information could not be measured at every layer.");
-        var shuffled = evidence.Layers.Where(l => l.Shuffled is not null).ToArray();
-        if (shuffled.Any(l => ConsistentOf(l.Shuffled!) > 0))
-            caveats.Add($"With shuffled labels, features still pass as consistent at layer {string.Join(", ", shuffled.Where(l => ConsistentOf(l.Shuffled!) > 0).Select(l => l.Layer))}: the gates are too low for these data.");
+        var deceived = evidence.Layers.Where(l => l.Shuffled is not null && ConsistentOf(l.Shuffled) > 0).Select(l => l.Layer).ToArray();
+        if (deceived.Length > 0)
+            caveats.Add($"With shuffled labels, features still pass as consistent at layer {string.Join(", ", deceived)}: these data need higher gates.");
         caveats.AddRange(evidence.Caveats);
         return caveats;
     }

@@ -32,7 +32,8 @@ internal static class Summaries
         var silent = tasks.Where(task => established.All(c => c.Task != task)).ToArray();
         if (silent.Length > 0)
             sentences.Add($"None established here of {Join(silent)}.");
-        return new LayerSummary(string.Join(' ', sentences), Confidence(established, faithful, heldOutDocuments), [.. established.Select(c => $"{c.Task}:{c.Label}")]);
+        var confidence = Confidence(established, faithful, heldOutDocuments);
+        return new LayerSummary(string.Join(' ', sentences), confidence, [.. established.Select(c => $"{c.Task}:{c.Label}")]);
     }
 
     private static string Confidence(Functionality[] established, bool faithful, int heldOutDocuments) =>

@@ -25,8 +25,8 @@ internal sealed class TaskEvidence
         Parallel.For(0, Labels.Count, n =>
         {
             var label = Labels[n];
-            scores[n] = new LabelScores([.. autoencoder.Select(l => l[label])], [.. random.Select(l => l.Select(seed => seed[label]).ToArray())], tokenTypes[label],
-                documents);
+            var ofRandom = random.Select(l => l.Select(seed => seed[label]).ToArray()).ToArray();
+            scores[n] = new LabelScores([.. autoencoder.Select(l => l[label])], ofRandom, tokenTypes[label], documents);
         });
         for (var n = 0; n < scores.Length; n++)
             _scores[Labels[n]] = scores[n];

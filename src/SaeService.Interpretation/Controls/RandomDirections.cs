@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace SaeService.Interpretation.Controls;
 
-/// <summary>Fills <paramref name="destination"/> [rows, d] with the centred (and where wanted z-scored) vectors of the words from <paramref name="firstRow"/> on.</summary>
+/// <summary>
+/// Fills <paramref name="destination"/> [rows, d] with the centred (and where wanted z-scored) vectors of the words from
+/// <paramref name="firstRow"/> on.
+/// </summary>
 public delegate void ReadRows(int firstRow, Span<float> destination);
 
 /// <summary>

@@ -48,7 +48,10 @@ public sealed record LabelUnion
     /// <summary>True and false positives and false negatives of the union, by held-out document. Null without consistent features.</summary>
     public required UnionCounts? Union { get; init; }
 
-    /// <summary>The feature with the highest F1 on train, whatever its own label: a sparse probe with k = 1. Its q is p times the tests where its own label is another.</summary>
+    /// <summary>
+    /// The feature with the highest F1 on train, whatever its own label: a sparse probe with k = 1. Where its own label is another, its q is p
+    /// times the tests of the task.
+    /// </summary>
     public required FeatureSummary? Best { get; init; }
 
     /// <summary>

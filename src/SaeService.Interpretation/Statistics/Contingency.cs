@@ -36,7 +36,8 @@ public readonly record struct Contingency(int Hits, int Active, int Labelled, in
     public double Log10P => Hypergeometric.Log10UpperTail(Hits, Active, Labelled, Total);
 
     /// <summary>I(fires; label) in bits, by counting.</summary>
-    public double MutualInformationBits => DiscreteInformation.MutualInformationBits([Hits, Active - Hits, Labelled - Hits, Total - Active - Labelled + Hits], 2, 2);
+    public double MutualInformationBits =>
+        DiscreteInformation.MutualInformationBits([Hits, Active - Hits, Labelled - Hits, Total - Active - Labelled + Hits], 2, 2);
 
     public static (double Low, double High) WilsonInterval(int hits, int n)
     {

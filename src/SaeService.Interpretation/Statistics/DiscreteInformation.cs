@@ -91,7 +91,8 @@ public static class DiscreteInformation
             return 0;
         // Hypergeometric terms by recurrence from the mode outwards: no factorials in the loop, no underflow where it matters.
         var mode = Math.Clamp((int)((a + 1.0) * (b + 1.0) / (total + 2.0)), least, most);
-        var atMode = Math.Exp(SpecialFunctions.LogBinomial(b, mode) + SpecialFunctions.LogBinomial(total - b, a - mode) - SpecialFunctions.LogBinomial(total, a));
+        var logWays = SpecialFunctions.LogBinomial(b, mode) + SpecialFunctions.LogBinomial(total - b, a - mode);
+        var atMode = Math.Exp(logWays - SpecialFunctions.LogBinomial(total, a));
         double na = a, nb = b, rest = (double)total - a - b;
         var scale = Math.Log2(total) - Math.Log2(na) - Math.Log2(nb);
         var sum = 0.0;
