@@ -18,7 +18,7 @@ namespace SaeService.Sample;
 public static class Bundle
 {
     public const ulong TrainingSeed = 1, CorpusSeed = 2, HeldOutSeed = 3;
-    public const int CorpusDocuments = 340, HeldOutDocuments = 400, TokenizerDocuments = 4000, VocabularySize = 1024;
+    public const int CorpusDocuments = 340, HeldOutDocuments = 240, TokenizerDocuments = 4000, VocabularySize = 1024;
 
     // libtorch's generator for the initial weights; the text has seeds of its own.
     private const int WeightSeed = 1;
@@ -39,7 +39,7 @@ public static class Bundle
         return written.Sum(d => d.Sentences.Sum(s => s.Words.Count));
     }
 
-    /// <summary>Everything: tokenizer, model, corpus slice, evaluation, hashes.</summary>
+    /// <summary>Tokenizer, model and corpus slice.</summary>
     public static void Make(string bundle, TrainingSettings settings, TextWriter log)
     {
         var folder = ModelFolder(bundle);
@@ -60,6 +60,11 @@ public static class Bundle
             log.WriteLine($"trained on {rows.DocumentsUsed} documents, {rows.TokensSeen} tokens");
             model.Save(Path.Combine(folder, "model.safetensors"));
         }
+    }
+
+    /// <summary>Evaluates the model of a bundle and writes <c>report.json</c>: settings, evaluation, hashes of all files.</summary>
+    public static void Report(string bundle, TrainingSettings settings, TextWriter log)
+    {
         var report = Evaluate(bundle, HeldOutDocuments);
         var files = new JsonObject(Files(bundle).Select(f => KeyValuePair.Create(f, (JsonNode?)Hash(Path.Combine(bundle, f)))));
         TokenizerFiles.Save(ReportFile(bundle), new JsonObject

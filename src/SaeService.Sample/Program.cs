@@ -15,7 +15,12 @@ corpus.SetAction(parsed =>
 var folder = new Option<string>("--out") { Description = "bundle folder to write", Required = true };
 var steps = new Option<int>("--steps") { Description = "optimizer steps of 8 x 256 tokens", DefaultValueFactory = _ => new TrainingSettings().Steps };
 var train = new Command("train", "Make the whole bundle: tokenizer, model, corpus slice, evaluation.") { folder, steps };
-train.SetAction(parsed => Bundle.Make(parsed.GetValue(folder)!, new TrainingSettings(Steps: parsed.GetValue(steps)), Console.Out));
+train.SetAction(parsed =>
+{
+    var settings = new TrainingSettings(Steps: parsed.GetValue(steps));
+    Bundle.Make(parsed.GetValue(folder)!, settings, Console.Out);
+    Bundle.Report(parsed.GetValue(folder)!, settings, Console.Out);
+});
 
 var bundle = new Option<string>("--bundle") { Description = "bundle folder", DefaultValueFactory = _ => "src/SaeService.Sample/bundle" };
 var verify = new Command("verify", "Make the corpus slice again, compare all hashes, evaluate the model.") { bundle };

@@ -44,10 +44,11 @@ public static class Readings
         model.Forward(tensor(Array.ConvertAll(document.Ids, id => (long)id)).unsqueeze(0), mask: null, logits: false, hook: (point, _, value) =>
         {
             if (point is HookPoint.Embed or HookPoint.ResidPost)
-                layers.Add(value[0]); // [T, d]
+                layers.Add(value[0].DetachFromDisposeScope()); // [T, d], outlives the forward pass's own scope
             return null;
         });
         var hidden = stack(layers, 1); // [T, L + 1, d]
+        layers.ForEach(layer => layer.Dispose());
         foreach (var (word, _, end) in document.Words)
         {
             var token = document.TokenAt(end - 1);

@@ -76,7 +76,7 @@ internal sealed partial class DocumentWriter
 
     /// <summary>Writes "is" after a pronoun as "'s" now and then: the same letters as the possessive.</summary>
     private Node Contract(Node subject, VerbGroup group) =>
-        group is { Main.Form: "is", NegationFollowsMain: false } && subject.Upos == "PRON" && _random.Chance(_speaking ? 0.6 : 0.35)
+        group is { Main.Form: "is", NegationFollowsMain: false } && subject is { Upos: "PRON", Form: not "this" } && _random.Chance(_speaking ? 0.6 : 0.35)
             ? new Node("'s", "be", "AUX", "VBZ", group.Main.Feats) { GluedToPrevious = true }
             : group.Main;
 
