@@ -119,7 +119,7 @@ public class InformationProbeTests
         return (x, y);
     }
 
-    private static ProbeDesign Design(float[] x, int threads = 2) => new(Padded(x), Rows, Dimension, threads);
+    private static ProbeDesign Design(float[] x, int threads = 2) => new(Padded(x), Rows, Dimension, threads, TestContext.Current.CancellationToken);
 
     private static float[] Padded(float[] x)
     {

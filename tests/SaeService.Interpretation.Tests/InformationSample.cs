@@ -99,7 +99,8 @@ internal static class Sklearn
             Write<int>("train.y.i32", trainY);
             Write<float>("test.X.f32", testX);
             Write<int>("test.y.i32", testY);
-            var (code, output, errors) = Run(Path.Combine(SharedData.RepositoryRoot, "tests/SaeService.Interpretation.Tests/scripts/information_by_sklearn.py"), folder);
+            var script = Path.Combine(SharedData.RepositoryRoot, "tests/SaeService.Interpretation.Tests/scripts/information_by_sklearn.py");
+            var (code, output, errors) = Run(script, folder);
             Assert.True(code == 0, errors);
             return JsonSerializer.Deserialize<Answer>(output, JsonSerializerOptions.Web)!;
         }
@@ -108,7 +109,8 @@ internal static class Sklearn
             Directory.Delete(folder, recursive: true);
         }
 
-        void Write<T>(string name, T[] values) where T : unmanaged => File.WriteAllBytes(Path.Combine(folder, name), MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+        void Write<T>(string name, T[] values) where T : unmanaged =>
+            File.WriteAllBytes(Path.Combine(folder, name), MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
     }
 
     private static (int ExitCode, string Output, string Errors) Run(params string[] arguments)

@@ -15,8 +15,8 @@ public class InformationTests
         var sample = new InformationSample(count: 25_000, dimension: 64, spread: 0.28, sigma: 1.3, seed: 3);
         var truth = sample.TrueInformation();
         var words = Choose(sample, Rules);
-        var choice = VInformation.ChooseLambda(sample.Words, sample.Task, words, 64, sample.Gather, Rules);
-        var measured = VInformation.Measure(sample.Words, sample.Task, words, 3, 64, sample.Gather, choice.Lambda, Rules);
+        var choice = VInformation.ChooseLambda(sample.Words, sample.Task, words, 64, sample.Gather, Rules, cancel: Cancel);
+        var measured = VInformation.Measure(sample.Words, sample.Task, words, 3, 64, sample.Gather, choice.Lambda, Rules, cancel: Cancel);
 
         Assert.InRange(truth, 1.2, 1.7);
         Assert.Equal(truth, measured.Layer.IvBits.Value, 0.1);
@@ -37,7 +37,8 @@ public class InformationTests
         string Run(int threads)
         {
             var rules = Rules with { Threads = threads, MaxTrainWords = 1500 };
-            return JsonSerializer.Serialize(VInformation.Measure(sample.Words, sample.Task, Choose(sample, rules), 1, 12, sample.Gather, 1e-2, rules, given));
+            return JsonSerializer.Serialize(
+                VInformation.Measure(sample.Words, sample.Task, Choose(sample, rules), 1, 12, sample.Gather, 1e-2, rules, given, cancel: Cancel));
         }
         var one = Run(1);
         Assert.Equal(one, Run(1));
@@ -77,7 +78,8 @@ public class InformationTests
         // The label is a function of the type, and the vectors are noise: all is in the table, nothing in the layer.
         var noise = new InformationSample(count: 6000, dimension: 12, spread: 0, sigma: 1, seed: 5, types: 40);
         var task = noise.Task with { Of = [.. noise.Words.Type.Select(type => type % 5)] };
-        var measured = VInformation.Measure(noise.Words, task, ProbeWords.Choose(noise.Words, task, 20_000, 1), 0, 12, noise.Gather, 1e-2, Rules);
+        var words = ProbeWords.Choose(noise.Words, task, 20_000, 1);
+        var measured = VInformation.Measure(noise.Words, task, words, 0, 12, noise.Gather, 1e-2, Rules, cancel: Cancel);
         Assert.True(measured.TypeInformationBits > 0.98 * measured.EntropyBits);
         Assert.Equal(1, measured.TypeAccuracy);
         Assert.InRange(measured.Layer.IvBits.Value, -0.05, 0.02);
@@ -96,7 +98,7 @@ public class InformationTests
                 into[i * 20 + sample.Words.Type[words[i]]] = 1;
         }
         var task = sample.Task with { Of = [.. sample.Words.Type.Select(type => type % 4)] };
-        var measured = VInformation.Measure(sample.Words, task, ProbeWords.Choose(sample.Words, task, 20_000, 1), 0, 20, OneHot, 1e-4, Rules);
+        var measured = VInformation.Measure(sample.Words, task, ProbeWords.Choose(sample.Words, task, 20_000, 1), 0, 20, OneHot, 1e-4, Rules, cancel: Cancel);
         Assert.Equal(1, measured.ControlAccuracy);
         Assert.Equal(1, measured.Layer.Accuracy);
         Assert.InRange(measured.Layer.ContextGainBits.Value, -0.05, 0.05);
@@ -111,7 +113,8 @@ public class InformationTests
         var coarse = new TaskLabels("coarse", ["even", "odd"], Array.ConvertAll(sample.Task.Of, label => label % 2), new HashSet<int>());
         var self = sample.Task with { Task = "self" };
         var words = Choose(sample, Rules);
-        TaskInformation Given(TaskLabels task) => VInformation.Measure(sample.Words, sample.Task, words, 0, 12, sample.Gather, 1e-3, Rules, task);
+        TaskInformation Given(TaskLabels task) =>
+            VInformation.Measure(sample.Words, sample.Task, words, 0, 12, sample.Gather, 1e-3, Rules, task, cancel: Cancel);
         var beyondCoarse = Given(coarse);
         Assert.InRange(beyondCoarse.Layer.GivenPosBits!.Value, 0.1, beyondCoarse.Layer.IvBits.Value - 0.1);
         Assert.InRange(Given(self).Layer.GivenPosBits!.Value, -0.02, 0.05);
@@ -147,7 +150,7 @@ public class InformationTests
         var task = sample.Task with { Names = [.. sample.Task.Names, "unseen"] };
         foreach (var word in rare)
             task.Of[word] = task.Names.Length - 1;
-        var measured = VInformation.Measure(words, task, ProbeWords.Choose(words, task, 20_000, 1), 0, 12, sample.Gather, 1e-2, Rules);
+        var measured = VInformation.Measure(words, task, ProbeWords.Choose(words, task, 20_000, 1), 0, 12, sample.Gather, 1e-2, Rules, cancel: Cancel);
         Assert.Equal(3, measured.WordsOfUnseenLabels);
         Assert.DoesNotContain(measured.PerLabel, label => label.Label == "unseen");
         Assert.Contains("L16", measured.SmallLabels);
@@ -159,7 +162,7 @@ public class InformationTests
     {
         var sample = Small();
         string Message(TaskLabels task) => Assert.Throws<UnmeasurableTaskException>(() => VInformation.Measure(
-            sample.Words, task, ProbeWords.Choose(sample.Words, task, 20_000, 1), 0, 12, sample.Gather, 1e-2, Rules)).Message;
+            sample.Words, task, ProbeWords.Choose(sample.Words, task, 20_000, 1), 0, 12, sample.Gather, 1e-2, Rules, cancel: Cancel)).Message;
         TaskLabels Where(Func<int, bool> keep) => sample.Task with { Of = [.. sample.Task.Of.Select((label, word) => keep(word) ? label : -1)] };
 
         Assert.Equal("task 'pos': every train word has the label 'L02': there is nothing to tell apart",
@@ -168,7 +171,34 @@ public class InformationTests
         Assert.StartsWith("task 'pos': only 0 words to score (test part)", Message(Where(word => sample.Words.PartOf(word) != Part.Test)));
         var noDev = Where(word => sample.Words.PartOf(word) != Part.Dev);
         Assert.Contains("(dev part)", Assert.Throws<UnmeasurableTaskException>(() => VInformation.ChooseLambda(
-            sample.Words, noDev, ProbeWords.Choose(sample.Words, noDev, 20_000, 1), 12, sample.Gather, Rules)).Message);
+            sample.Words, noDev, ProbeWords.Choose(sample.Words, noDev, 20_000, 1), 12, sample.Gather, Rules, cancel: Cancel)).Message);
+    }
+
+    [Theory]
+    [InlineData(Part.Train)]
+    [InlineData(Part.Test)]
+    public void A_vector_that_is_not_finite_is_refused_by_word(Part part)
+    {
+        var sample = Small();
+        var word = Enumerable.Range(0, sample.Words.Count).Last(word => sample.Words.PartOf(word) == part);
+        sample.Vectors[word * 12 + 4] = float.PositiveInfinity;
+        var refusal = Assert.Throws<InvalidDataException>(() => Measure(sample));
+        Assert.StartsWith($"the vector of word {word} holds", refusal.Message);
+        Assert.EndsWith("in dimension 4", refusal.Message);
+    }
+
+    [Fact]
+    public void A_measurement_can_be_cancelled()
+    {
+        var sample = Small();
+        using var cancel = new CancellationTokenSource();
+        void Gather(ReadOnlySpan<int> words, Span<float> into)
+        {
+            sample.Gather(words, into);
+            cancel.Cancel();
+        }
+        Assert.ThrowsAny<OperationCanceledException>(() => VInformation.Measure(sample.Words, sample.Task, Choose(sample, Rules), 0, 12, Gather, 1e-2, Rules,
+            cancel: cancel.Token));
     }
 
     [Fact]
@@ -177,7 +207,7 @@ public class InformationTests
         var clear = new InformationSample(count: 4000, dimension: 12, spread: 3, sigma: 1, seed: 8);
         var noise = new InformationSample(count: 4000, dimension: 12, spread: 0.05, sigma: 1, seed: 8);
         double Lambda(InformationSample sample) =>
-            VInformation.ChooseLambda(sample.Words, sample.Task, Choose(sample, Rules), 12, sample.Gather, Rules).Lambda;
+            VInformation.ChooseLambda(sample.Words, sample.Task, Choose(sample, Rules), 12, sample.Gather, Rules, cancel: Cancel).Lambda;
         Assert.True(Lambda(clear) < 1e-2);
         Assert.True(Lambda(noise) > 1e-2);
     }
@@ -208,7 +238,7 @@ public class InformationTests
                 vectors.AsSpan(chosen[i] * FormVectors.Dimension, FormVectors.Dimension).CopyTo(into[(i * FormVectors.Dimension)..]);
         }
         var chosen = ProbeWords.Choose(words, task, 5000, 1);
-        var ours = VInformation.Measure(words, task, chosen, 0, FormVectors.Dimension, Gather, 1e-2, Rules);
+        var ours = VInformation.Measure(words, task, chosen, 0, FormVectors.Dimension, Gather, 1e-2, Rules, cancel: Cancel);
         Assert.Equal(0, ours.WordsOfUnseenLabels);
         float[] Vectors(int[] of)
         {
@@ -225,11 +255,13 @@ public class InformationTests
         Assert.InRange(ours.Layer.IvBits.Value, 0.4, 3.5);
     }
 
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
     private static InformationSample Small() => new(count: 5000, dimension: 12, spread: 0.8, sigma: 1, seed: 4);
 
     private static ProbeWords Choose(InformationSample sample, InformationRules rules) =>
         ProbeWords.Choose(sample.Words, sample.Task, rules.MaxTrainWords, rules.Seed);
 
     private static TaskInformation Measure(InformationSample sample) =>
-        VInformation.Measure(sample.Words, sample.Task, Choose(sample, Rules), 0, 12, sample.Gather, 1e-2, Rules);
+        VInformation.Measure(sample.Words, sample.Task, Choose(sample, Rules), 0, 12, sample.Gather, 1e-2, Rules, cancel: Cancel);
 }

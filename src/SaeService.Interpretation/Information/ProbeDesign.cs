@@ -14,15 +14,16 @@ public sealed class ProbeDesign
     private readonly Dictionary<(double Curvature, double Lambda), float[]> _metrics = [];
     private float[]? _covariance;
 
+    /// <param name="cancel">Stops a fit between two of its steps.</param>
     /// <param name="vectors">[rows, StrideOf(dimension)] float32, row-major, zeros beyond <paramref name="dimension"/>; with room for
     /// <see cref="RowsAllocated"/> rows. Taken over and standardised in place.</param>
-    public ProbeDesign(float[] vectors, int rows, int dimension, int threads)
+    public ProbeDesign(float[] vectors, int rows, int dimension, int threads, CancellationToken cancel = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         ArgumentOutOfRangeException.ThrowIfNotEqual(vectors.Length, RowsAllocated(rows) * StrideOf(dimension));
         (Rows, Dimension, Stride, X) = (rows, dimension, StrideOf(dimension), vectors);
-        Parallelism = new ParallelOptions { MaxDegreeOfParallelism = threads };
+        Parallelism = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancel };
         _standardiser = new Standardiser(vectors, rows, Stride, dimension);
         _standardiser.Apply(vectors, rows, Stride);
     }

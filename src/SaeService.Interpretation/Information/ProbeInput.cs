@@ -11,14 +11,14 @@ internal sealed record ProbeInput(int Dimension, GatherVectors Gather, TaskLabel
     public int Width => Dimension + (Given?.Names.Length ?? 0);
 
     /// <summary>The design of the train words; holds the only copy of their vectors.</summary>
-    public ProbeDesign Design(int[] words, int threads)
+    public ProbeDesign Design(int[] words, int threads, CancellationToken cancel)
     {
         var stride = ProbeDesign.StrideOf(Width);
         var x = new float[checked(ProbeDesign.RowsAllocated(words.Length) * stride)];
         var vectors = new float[Math.Min(BlockRows, words.Length) * Dimension];
         for (var from = 0; from < words.Length; from += BlockRows)
             Fill(words.AsSpan(from, Math.Min(BlockRows, words.Length - from)), vectors, x.AsSpan(from * stride), stride);
-        return new ProbeDesign(x, words.Length, Width, threads);
+        return new ProbeDesign(x, words.Length, Width, threads, cancel);
     }
 
     /// <summary>Hands other words' vectors, standardised as <paramref name="design"/>'s are, to <paramref name="use"/>, block by block, in order.</summary>
@@ -36,13 +36,20 @@ internal sealed record ProbeInput(int Dimension, GatherVectors Gather, TaskLabel
         }
     }
 
+    /// <exception cref="InvalidDataException">A vector holds a number that is not finite.</exception>
     private void Fill(ReadOnlySpan<int> words, float[] vectors, Span<float> x, int stride)
     {
         if (Dimension > 0)
             Gather(words, vectors.AsSpan(0, words.Length * Dimension));
         for (var row = 0; row < words.Length; row++)
         {
-            vectors.AsSpan(row * Dimension, Dimension).CopyTo(x[(row * stride)..]);
+            var vector = vectors.AsSpan(row * Dimension, Dimension);
+            for (var j = 0; j < vector.Length; j++)
+            {
+                if (!float.IsFinite(vector[j]))
+                    throw new InvalidDataException($"the vector of word {words[row]} holds {vector[j]} in dimension {j}");
+            }
+            vector.CopyTo(x[(row * stride)..]);
             if (Given is not null && Given.Of[words[row]] is var label and >= 0)
                 x[row * stride + Dimension + label] = 1;
         }

@@ -35,7 +35,7 @@ public sealed record TaskInformation
     /// <summary>Test words left out because their label has no train word.</summary>
     public required int WordsOfUnseenLabels { get; init; }
 
-    /// <summary>Labels with fewer words than <see cref="InformationRules.SmallLabel"/> on train or on test: in the softmax, but their own numbers are weak.</summary>
+    /// <summary>Labels with fewer words than <see cref="InformationRules.SmallLabel"/> on train or on test: in the softmax, but weak alone.</summary>
     public required IReadOnlyList<string> SmallLabels { get; init; }
 
     /// <summary>Every document of the test part, ascending, whether or not it has a scored word: the same list for all tasks and layers.</summary>

@@ -23,13 +23,14 @@ public static class VInformation
     /// <summary>Chooses λ for a task, once, at a layer of reference; <see cref="Measure"/> then holds it fixed across layers.</summary>
     /// <param name="dimension">Of the vectors that <paramref name="gather"/> writes.</param>
     /// <exception cref="UnmeasurableTaskException">Fewer than two labels, or too few words, on train or dev.</exception>
-    public static LambdaChoice ChooseLambda(LabelledWords words, TaskLabels task, ProbeWords chosen, int dimension, GatherVectors gather, InformationRules rules)
+    public static LambdaChoice ChooseLambda(LabelledWords words, TaskLabels task, ProbeWords chosen, int dimension, GatherVectors gather,
+        InformationRules rules, CancellationToken cancel = default)
     {
         var classes = Classes(task, chosen, rules);
         var dev = Array.FindAll(chosen.Dev, word => classes.Of(task.Of[word]) >= 0);
         Require(dev.Length >= rules.MinWords, task, $"only {dev.Length} words to choose the probe's penalty on (dev part); {rules.MinWords} are needed");
         var input = new ProbeInput(dimension, gather);
-        var design = input.Design(chosen.Train, rules.Threads);
+        var design = input.Design(chosen.Train, rules.Threads, cancel);
         var labels = ClassesOf(task, chosen.Train, classes);
         var trials = new List<LambdaTrial>();
         LinearProbe? probe = null;
@@ -52,8 +53,8 @@ public static class VInformation
     /// <param name="given">Task to condition on (pos, where the task is dep), or null.</param>
     /// <exception cref="UnmeasurableTaskException">Fewer than two labels, or too few words, on train or test.</exception>
     /// <exception cref="InvalidDataException">A vector holds a number that is not finite.</exception>
-    public static TaskInformation Measure(LabelledWords words, TaskLabels task, ProbeWords chosen, int layer, int dimension, GatherVectors gather, double lambda,
-        InformationRules rules, TaskLabels? given = null)
+    public static TaskInformation Measure(LabelledWords words, TaskLabels task, ProbeWords chosen, int layer, int dimension, GatherVectors gather,
+        double lambda, InformationRules rules, TaskLabels? given = null, CancellationToken cancel = default)
     {
         var classes = Classes(task, chosen, rules);
         var scored = new ScoredWords(words, task, chosen.Test, classes);
@@ -74,7 +75,7 @@ public static class VInformation
 
         // The layer's probe and its two controls share a design, and one pass over the test vectors.
         var input = new ProbeInput(dimension, gather);
-        var design = input.Design(chosen.Train, rules.Threads);
+        var design = input.Design(chosen.Train, rules.Threads, cancel);
         LinearProbe[] probes =
         [
             LinearProbe.Fit(design, labels, classes.Count, lambda),
@@ -109,7 +110,9 @@ public static class VInformation
         var resampledWords = bootstrap.Sums(scored.WordsOf);
         var information = Difference(marginal.Bits, probed.Bits);
         var controlInformation = (controlMarginalBits.Sum() - controlBits.Sum()) / n;
-        var (givenOther, givenBoth) = given is null ? default : Conditional(task, given, chosen, dimension, gather, lambda, rules, classes, labels, scored);
+        var (givenOther, givenBoth) = given is null
+            ? default
+            : Conditional(task, given, chosen, dimension, gather, lambda, rules, classes, labels, scored, cancel);
         var present = Enumerable.Range(0, classes.Count).Where(c => scored.Support[c] > 0).ToArray();
         return new()
         {
@@ -131,7 +134,8 @@ public static class VInformation
             ControlLayerBits = controlBits,
             GivenOtherBits = givenOther,
             GivenOtherAndLayerBits = givenBoth,
-            PerLabel = [.. present.Select(c => new LabelCodeLengths(Name(c), scored.Positives(c), marginal.LabelBits[c], probed.LabelBits[c], table.LabelBits[c]))],
+            PerLabel = [.. present.Select(c =>
+                new LabelCodeLengths(Name(c), scored.Positives(c), marginal.LabelBits[c], probed.LabelBits[c], table.LabelBits[c]))],
             Layer = new()
             {
                 Layer = layer,
@@ -167,8 +171,8 @@ public static class VInformation
     /// I_V(H, X → Y) - I_V(X → Y) as two code lengths by document (conditional probing, Hewitt et al. 2021): of a probe that sees the other task's label
     /// alone, and of one that sees label and vector.
     /// </summary>
-    private static (double[] GivenOther, double[] GivenBoth) Conditional(TaskLabels task, TaskLabels given, ProbeWords chosen, int dimension, GatherVectors gather,
-        double lambda, InformationRules rules, TaskClasses classes, int[] labels, ScoredWords scored)
+    private static (double[] GivenOther, double[] GivenBoth) Conditional(TaskLabels task, TaskLabels given, ProbeWords chosen, int dimension,
+        GatherVectors gather, double lambda, InformationRules rules, TaskClasses classes, int[] labels, ScoredWords scored, CancellationToken cancel)
     {
         if (given.Task == task.Task)
             throw new ArgumentException($"task '{task.Task}' cannot be measured beyond itself", nameof(given));
@@ -176,7 +180,7 @@ public static class VInformation
 
         double[] Score(ProbeInput input)
         {
-            var design = input.Design(chosen.Train, rules.Threads);
+            var design = input.Design(chosen.Train, rules.Threads, cancel);
             var bits = new double[scored.Documents.Length];
             var probe = LinearProbe.Fit(design, labels, classes.Count, lambda);
             Predict(input, design, [probe], scored.Words, (_, word, p) => bits[scored.Document[word]] += TaskClasses.Bits(p[scored.Classes[word]]));
