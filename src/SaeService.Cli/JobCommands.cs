@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text;
 using System.Text.Json;
 using SaeService.Contracts;
-using Spectre.Console;
 
 namespace SaeService.Cli;
 

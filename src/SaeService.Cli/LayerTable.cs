@@ -6,6 +6,9 @@ namespace SaeService.Cli;
 /// <summary>The layer-functionality document as tables for the terminal.</summary>
 public static class LayerTable
 {
+    /// <summary>Labels named in a cell before "and so many more".</summary>
+    private const int Shown = 5;
+
     public static void Print(LayerFunctionalityDocument document)
     {
         // Away from a terminal there is no width to fit: let no cell be cut.
@@ -18,7 +21,7 @@ public static class LayerTable
         AnsiConsole.Write(Information(document));
         AnsiConsole.WriteLine();
         AnsiConsole.Write(Functions(document));
-        AnsiConsole.MarkupLine("[grey]label +excess: held-out F1 of the layer's features for that label over the best of random directions and word lists; (n): features; * suggestive only[/]");
+        AnsiConsole.MarkupLine("[grey]F1: held out, of "any of the layer's consistent features for this label fires"; in brackets: over the best of random directions and word lists[/]");
         AnsiConsole.WriteLine();
         foreach (var layer in document.Layers)
             AnsiConsole.MarkupLineInterpolated($"[bold]{Name(layer)}[/]  {layer.Summary.Plain} [grey]({layer.Summary.Confidence})[/]");
@@ -56,12 +59,18 @@ public static class LayerTable
         {
             var cells = document.Tasks.Select(task =>
             {
-                var found = layer.Functionalities.Where(f => f.Task == task.Task).ToList();
-                if (found.Count == 0)
-                    return "[grey]none established[/]";
-                return string.Join(", ", found.OrderBy(f => f.Status).ThenBy(f => f.Rank).Take(6).Select(f =>
-                    $"{Markup.Escape(f.Label)}{(f.Status == CellStatus.Established ? "" : "*")} {f.Encodes.Excess.Value:+0.00;-0.00} ({f.Features.Count})"))
-                    + (found.Count > 6 ? $" [grey]and {found.Count - 6} more[/]" : "");
+                var found = layer.Functionalities.Where(f => f.Task == task.Task).OrderBy(f => f.Rank).ToList();
+                var established = found.Where(f => f.Status == CellStatus.Established).ToList();
+                var suggestive = found.Where(f => f.Status == CellStatus.Suggestive).Select(f => f.Label).ToList();
+                var lines = established.Take(Shown).Select(f =>
+                    $"{Markup.Escape(f.Label)} F1 {f.Encodes.UnionF1:F2} ({f.Encodes.Excess.Value:+0.00;-0.00}), {f.Features.Count} {(f.Features.Count == 1 ? "feature" : "features")}").ToList();
+                if (established.Count == 0)
+                    lines.Add("none established");
+                if (established.Count > Shown)
+                    lines.Add($"and {established.Count - Shown} more");
+                if (suggestive.Count > 0)
+                    lines.Add($"[grey]suggestive: {Markup.Escape(string.Join(", ", suggestive.Take(Shown)))}{(suggestive.Count > Shown ? " …" : "")}[/]");
+                return string.Join('\n', lines);
             });
             table.AddRow([Name(layer), .. cells]);
         }

@@ -4,17 +4,18 @@ using SaeService.Contracts;
 namespace SaeService.Pipeline;
 
 /// <summary>
-/// Places where a test can have the worker die as if by <c>kill -9</c>: <c>SAE_FAILPOINT=before-publish:train</c>, once a process. Does nothing
-/// otherwise.
+/// Places where a test can have the worker die as if by <c>kill -9</c>: SAE_FAILPOINT names a file that holds <c>before-publish:train</c>, say.
+/// The file goes with the worker, so that the next one passes. Does nothing otherwise.
 /// </summary>
 internal static class FailPoint
 {
-    private static readonly string? s_armed = Environment.GetEnvironmentVariable("SAE_FAILPOINT");
+    private static readonly string? s_file = Environment.GetEnvironmentVariable("SAE_FAILPOINT");
 
     public static void Pass(string place, StageKind stage)
     {
-        if (s_armed is null || s_armed != $"{place}:{stage.ToString().ToLowerInvariant()}")
+        if (s_file is null || !File.Exists(s_file) || File.ReadAllText(s_file).Trim() != $"{place}:{stage.ToString().ToLowerInvariant()}")
             return;
+        File.Delete(s_file);
         // Not Environment.Exit: nothing may be cleaned up.
         Process.GetCurrentProcess().Kill();
         Thread.Sleep(Timeout.Infinite);

@@ -47,7 +47,8 @@ internal sealed class FeatureCards
     }
 
     /// <summary>A row for every feature that fires on some word.</summary>
-    public IEnumerable<FeatureRow> Rows(Guid job, int layer, VocabularyEffects effects)
+    /// <param name="effects">Promoted and suppressed tokens of a feature.</param>
+    public IEnumerable<FeatureRow> Rows(Guid job, int layer, Func<int, (IReadOnlyList<TokenEffect> Promoted, IReadOnlyList<TokenEffect> Suppressed)> effects)
     {
         for (var feature = 0; feature < _codes.Width; feature++)
         {
@@ -59,7 +60,7 @@ internal sealed class FeatureCards
             var sum = 0.0;
             foreach (var value in values.Span)
                 (max, sum) = (Math.Max(max, value), sum + value);
-            var (promoted, suppressed) = effects.Of(feature);
+            var (promoted, suppressed) = effects(feature);
             yield return new FeatureRow
             {
                 JobId = job,

@@ -13,6 +13,9 @@ public sealed class SaeCommand : IAsyncDisposable
     private SaeCommand(Process process, string home) => (_process, Home) = (process, home);
 
     public string Home { get; }
+
+    /// <summary>For a home that another command takes over.</summary>
+    public bool KeepHome { get; init; }
     public int ProcessId => _process.Id;
     public string Output
     {
@@ -25,7 +28,7 @@ public sealed class SaeCommand : IAsyncDisposable
 
     public static string NewHome() => Directory.CreateTempSubdirectory("sae-e2e-").FullName;
 
-    public static SaeCommand Start(string home, params string[] arguments)
+    public static SaeCommand Start(string home, string[] arguments, bool keepHome = false)
     {
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
@@ -34,7 +37,8 @@ public sealed class SaeCommand : IAsyncDisposable
             start.ArgumentList.Add(argument);
         start.Environment["SAE_HOME"] = home;
         start.Environment.Remove("ConnectionStrings__Default");
-        var command = new SaeCommand(new Process { StartInfo = start, EnableRaisingEvents = true }, home);
+        start.Environment["SAE_FAILPOINT"] = Path.Combine(home, "failpoint");
+        var command = new SaeCommand(new Process { StartInfo = start, EnableRaisingEvents = true }, home) { KeepHome = keepHome };
         void Keep(string? line)
         {
             if (line is not null)
@@ -120,5 +124,7 @@ public sealed class SaeCommand : IAsyncDisposable
             }
         }
         _process.Dispose();
+        if (!KeepHome)
+            Directory.Delete(Home, recursive: true);
     }
 }

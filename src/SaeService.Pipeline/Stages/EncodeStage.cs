@@ -53,7 +53,7 @@ internal static class EncodeStage
     }
 
     /// <summary>The maximum over the rows of a word, feature by feature.</summary>
-    private sealed class MaxPool(int width)
+    internal sealed class MaxPool(int width)
     {
         private readonly float[] _max = new float[width];
         private readonly List<int> _touched = [];

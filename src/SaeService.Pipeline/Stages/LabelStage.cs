@@ -21,7 +21,7 @@ internal static class LabelStage
         var labelling = FeatureLabeller.Run(codes, words, Inputs.LabelRules(context.Request), context.Worker.Threads);
         context.Progress(0.5, message: "describing features");
         var effects = Effects(context, layer);
-        var cards = new FeatureCards(corpus, words, packed, codes).Rows(context.JobId, layer, effects);
+        var cards = new FeatureCards(corpus, words, packed, codes).Rows(context.JobId, layer, effects.Of);
         var labels = labelling.Features().Select(f => new FeatureLabelRow
         {
             JobId = context.JobId,

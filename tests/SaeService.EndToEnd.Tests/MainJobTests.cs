@@ -1,0 +1,169 @@
+using System.Text.Json.Nodes;
+using Xunit;
+
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace SaeService.EndToEnd.Tests;
+
+/// <summary>The main job from the outside, as processes: command line, private cluster, interface, worker.</summary>
+public sealed class MainJobTests
+{
+    private const string Request = """
+        { "model": { "id": "sample" }, "dataset": { "id": "sample", "max_words": 12000 }, "layers": [0, 2, 4], "mode": "quick",
+          "sae": { "train_tokens": 200000 }, "information": { "bootstrap_samples": 200 } }
+        """;
+
+    private static CancellationToken Patience(int minutes = 5) =>
+        CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken, new CancellationTokenSource(TimeSpan.FromMinutes(minutes)).Token).Token;
+
+    private static string AddressIn(string output) =>
+        output.Split('\n').Select(l => l.Trim()).First(l => l.StartsWith("Swagger UI", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[2].Replace("/swagger", "");
+
+    private static async Task<(SaeCommand Service, Client Client)> UpAsync(string home, CancellationToken ct, bool keepHome = false)
+    {
+        var service = SaeCommand.Start(home, ["up", "--port", "0"], keepHome);
+        return (service, new Client(AddressIn(await service.WaitForOutputAsync("Ctrl-C stops it", ct))));
+    }
+
+    [Fact]
+    public async Task Demo_shows_a_table_writes_the_document_and_leaves_nothing_behind()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        var home = SaeCommand.NewHome();
+        var file = Path.Combine(home, "layers.json");
+        await using var demo = SaeCommand.Start(home, ["demo", "--exit", "--port", "0", "--json", file, "--train-tokens", "150000"]);
+        var status = await demo.WaitForExitAsync(Patience());
+        Assert.True(status == 0, demo.Output);
+        Assert.Contains("/swagger", demo.Output, StringComparison.Ordinal);
+        Assert.Contains("/hangfire", demo.Output, StringComparison.Ordinal);
+
+        var document = JsonNode.Parse(await File.ReadAllTextAsync(file, Patience()))!;
+        Assert.Equal("layer-functionality/1.0", document["schema"]!.GetValue<string>());
+        Assert.Equal([0, 1, 2, 3, 4], document["layers"]!.AsArray().Select(l => l!["layer"]!.GetValue<int>()));
+        var tasks = document["tasks"]!.AsArray().Select(t => t!["task"]!.GetValue<string>()).ToList();
+        Assert.Equal(["pos", "dep", "ner"], tasks);
+        foreach (var task in document["tasks"]!.AsArray())
+            foreach (var layer in task!["layers"]!.AsArray())
+            {
+                // Information is there, is less than there is to know, and vanishes when the labels are shuffled.
+                var bits = layer!["iv_bits"]!["value"]!.GetValue<double>();
+                Assert.InRange(bits, 0.02, task["entropy_bits"]!.GetValue<double>());
+                Assert.True(layer["shuffled_bits"]!.GetValue<double>() < 0.05);
+            }
+        Assert.Empty(demo.LeftBehind());
+    }
+
+    [Fact]
+    public async Task A_worker_killed_while_training_changes_nothing_in_the_result()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
+        var ct = Patience(8);
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct);
+        await using var _ = service;
+        using var __ = client;
+
+        var undisturbed = await client.SubmitAsync(Request, ct);
+        Assert.Equal("succeeded", (await client.WaitForEndAsync(undisturbed, ct))["status"]!.GetValue<string>());
+
+        var disturbed = await client.SubmitAsync(Request, ct);
+        var seen = await client.WaitAsync(disturbed, job => job["layers"]!.AsArray().Any(l => l!["stage"]?.GetValue<string>() == "train" && l["status"]?.GetValue<string>() == "running"), ct);
+        Assert.Equal("running", seen["status"]!.GetValue<string>());
+        SaeCommand.Signal(Assert.Single(service.Children("SaeService.Worker.dll")), "KILL");
+
+        var ended = await client.WaitForEndAsync(disturbed, ct);
+        Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
+        var events = await client.Http.GetStringAsync($"/v1/jobs/{disturbed}/events?limit=200", ct);
+        Assert.Contains("stage.retrying", events, StringComparison.Ordinal);
+        Assert.Equal(await client.ComparableDocumentAsync(undisturbed, ct), await client.ComparableDocumentAsync(disturbed, ct));
+    }
+
+    [Theory]
+    [InlineData("after-claim:capture")]
+    [InlineData("before-publish:train")]
+    [InlineData("before-publish:label")]
+    [InlineData("after-publish:inform")]
+    public async Task A_worker_that_dies_at_a_named_point_costs_an_attempt_not_the_job(string point)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
+        var ct = Patience(6);
+        // The first worker dies at the point; the one started in its place does not, for the point is armed by a file that is gone by then.
+        var home = SaeCommand.NewHome();
+        await File.WriteAllTextAsync(Path.Combine(home, "failpoint"), point, ct);
+        var (service, client) = await UpAsync(home, ct);
+        await using var _ = service;
+        using var __ = client;
+        var job = await client.SubmitAsync(Request, ct);
+        var ended = await client.WaitForEndAsync(job, ct);
+        Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
+        Assert.False(File.Exists(Path.Combine(home, "failpoint")), "the worker never came to the point");
+        Assert.Contains("starting it again", service.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Cancelling_takes_effect_within_seconds_and_retry_finishes_the_job()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
+        var ct = Patience(6);
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct);
+        await using var _ = service;
+        using var __ = client;
+        // Far more tokens than would be done in the time, so that only the cancellation ends it.
+        var job = await client.SubmitAsync(Request.Replace("\"train_tokens\": 200000", "\"train_tokens\": 2000000000"), ct);
+        await client.WaitAsync(job, j => j["stage"]?.GetValue<string>() == "train", ct);
+        using var cancelled = await client.Http.PostAsync($"/v1/jobs/{job}/cancel", null, ct);
+        Assert.Equal(202, (int)cancelled.StatusCode);
+        var ended = await client.WaitForEndAsync(job, ct);
+        Assert.Equal("cancelled", ended["status"]!.GetValue<string>());
+
+        using var retried = await client.Http.PostAsync($"/v1/jobs/{job}/retry", null, ct);
+        Assert.Equal(202, (int)retried.StatusCode);
+        var running = await client.WaitAsync(job, j => j["stage"]?.GetValue<string>() == "train", ct);
+        Assert.Equal(2, running["attempt"]!.GetValue<int>());
+        using var deleted = await client.Http.DeleteAsync($"/v1/jobs/{job}", ct);
+        Assert.Equal(409, (int)deleted.StatusCode);
+    }
+
+    [Fact]
+    public async Task Up_stops_everything_it_started_when_it_is_told_to_and_when_it_is_killed()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        var ct = Patience();
+        var (told, client) = await UpAsync(SaeCommand.NewHome(), ct);
+        client.Dispose();
+        SaeCommand.Signal(told.ProcessId, "INT");
+        Assert.Equal(0, await told.WaitForExitAsync(ct));
+        Assert.Empty(told.LeftBehind());
+        await told.DisposeAsync();
+
+        var home = SaeCommand.NewHome();
+        var (killed, other) = await UpAsync(home, ct, keepHome: true);
+        other.Dispose();
+        SaeCommand.Signal(killed.ProcessId, "KILL");
+        while (killed.Children("SaeService").Count > 0)
+            await Task.Delay(100, ct);
+        await killed.DisposeAsync();
+        // The cluster outlives a command that could not stop it; the next one finds it, uses it and stops it.
+        var (next, last) = await UpAsync(home, ct);
+        last.Dispose();
+        SaeCommand.Signal(next.ProcessId, "INT");
+        Assert.Equal(0, await next.WaitForExitAsync(ct));
+        Assert.Empty(next.LeftBehind());
+        await next.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task The_interface_loads_no_libtorch()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        var ct = Patience();
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct);
+        await using var _ = service;
+        using var __ = client;
+        await client.Http.GetStringAsync("/v1/models", ct);
+        await client.Http.GetStringAsync("/swagger/index.html", ct);
+        var maps = await File.ReadAllTextAsync($"/proc/{Assert.Single(service.Children("SaeService.Api.dll"))}/maps", ct);
+        Assert.DoesNotContain("torch", maps, StringComparison.OrdinalIgnoreCase);
+        var worker = await File.ReadAllTextAsync($"/proc/{Assert.Single(service.Children("SaeService.Worker.dll"))}/maps", ct);
+        Assert.Contains("libtorch", worker, StringComparison.Ordinal);
+    }
+}
