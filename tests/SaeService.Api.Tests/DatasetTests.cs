@@ -70,7 +70,7 @@ public sealed class DatasetTests(ApiFixture api) : IClassFixture<ApiFixture>
             { "empty", [], ProblemCodes.InvalidDataset, "empty" },
             { "latin1", [.. Encoding.UTF8.GetBytes(good), .. "1\tcaf"u8, 0xe9, .. "\t_\tNOUN\t_\t_\t0\troot\t_\t_\n\n"u8], ProblemCodes.InvalidDataset, "line 18" },
             { "short", Encoding.UTF8.GetBytes(good + "1\tonly\tthree\n\n"), ProblemCodes.InvalidDataset, "line 18" },
-            { "head", Encoding.UTF8.GetBytes(good + "1\ta\ta\tNOUN\t_\t_\t9\tobj\t_\t_\n\n"), ProblemCodes.InvalidDataset, "line 18" },
+            { "head", Encoding.UTF8.GetBytes(good + "1\ta\ta\tNOUN\t_\t_\t9\tobj\t_\t_\n\n"), ProblemCodes.InvalidDataset, "head 9 of word 1" },
             { "noise", [.. Enumerable.Range(0, 500).Select(i => (byte)(i * 37))], ProblemCodes.InvalidDataset, "" },
             { "large", new byte[100_001], ProblemCodes.TooLarge, "100000" },
         };

@@ -33,7 +33,8 @@ public sealed class TestFolders : IDisposable
         WriteModel(damaged);
         File.WriteAllBytes(Path.Combine(damaged, "model.safetensors"), [255, 255, 255, 255, 255, 255, 255, 127, 123]);
 
-        var family = Directory.CreateDirectory(Path.Combine(Models, "strange")).FullName;
+        var family = Path.Combine(Models, "strange");
+        WriteModel(family);
         File.WriteAllText(Path.Combine(family, "config.json"), """{"model_type":"perceptron"}""");
 
         // A folder that leads out, and a folder whose weights do.

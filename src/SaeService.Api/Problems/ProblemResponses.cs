@@ -16,7 +16,7 @@ public static class ProblemResponses
 
     public static void UseProblemResponses(this WebApplication app)
     {
-        app.UseExceptionHandler(new ExceptionHandlerOptions { SuppressDiagnosticsCallback = context => !ProblemExceptionHandler.IsOurFault(context.Exception) });
+        app.UseExceptionHandler(new ExceptionHandlerOptions { SuppressDiagnosticsCallback = _ => true }); // the handler logs what is our fault
         app.UseStatusCodePages(context => WriteAsync(context.HttpContext, ForStatus(context.HttpContext)));
     }
 
@@ -79,7 +79,7 @@ public static class ProblemResponses
             return true;
         }
 
-        public static bool IsOurFault(Exception exception) => exception is not (ProblemException or BadHttpRequestException);
+        private static bool IsOurFault(Exception exception) => exception is not (ProblemException or BadHttpRequestException);
 
         private static Problem For(Exception exception) => exception switch
         {

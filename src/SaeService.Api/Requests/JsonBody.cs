@@ -12,7 +12,12 @@ namespace SaeService.Api.Requests;
 /// </summary>
 public static class JsonBody
 {
-    private static readonly JsonSerializerOptions s_strict = new(Wire.Json) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+    private static readonly JsonSerializerOptions s_strict = new(Wire.Json)
+    {
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver(), // the copied options have none before their first use
+    };
 
     /// <exception cref="ProblemException">unsupported_media_type, payload_too_large, malformed_json, unknown_field or invalid_request.</exception>
     public static async Task<T> ReadAsync<T>(HttpRequest request, long limit) where T : class

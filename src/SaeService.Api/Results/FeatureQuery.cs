@@ -52,7 +52,7 @@ public sealed class FeatureQuery
             ? parsed : throw ProblemMetadataExtensions.Parameter("kind", "is not known; known: lexical, contextual, mixed");
 
         var command = database.CreateCommand();
-        var sql = new StringBuilder($"SELECT summary, {SortColumn}::float8, index, task FROM feature_labels WHERE job_id = {Bind(job)} AND layer = {Bind(layer)}");
+        var sql = new StringBuilder($"SELECT summary, {SortColumn}::float8 AS key, index, task FROM feature_labels WHERE job_id = {Bind(job)} AND layer = {Bind(layer)}");
         if (Task is not null)
             sql.Append(CultureInfo.InvariantCulture, $" AND task = {Bind(Task)}");
         if (Label is not null)
@@ -71,7 +71,7 @@ public sealed class FeatureQuery
             sql.Append(CultureInfo.InvariantCulture,
                 $" AND ({SortColumn}::float8 {(order == "ASC" ? '>' : '<')} {v} OR ({SortColumn}::float8 = {v} AND (index, task COLLATE \"C\") > ({i}, {t})))");
         }
-        sql.Append(CultureInfo.InvariantCulture, $" ORDER BY {SortColumn}::float8 {order}, index, task COLLATE \"C\" LIMIT {Bind(PageSize + 1)}");
+        sql.Append(CultureInfo.InvariantCulture, $" ORDER BY key {order}, index, task COLLATE \"C\" LIMIT {Bind(PageSize + 1)}");
         command.CommandText = sql.ToString();
         return command;
 

@@ -1,0 +1,183 @@
+using System.IO.Compression;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Microsoft.EntityFrameworkCore;
+using SaeService.Contracts;
+using Xunit;
+
+namespace SaeService.Api.Tests;
+
+public sealed class ResultTests(ApiFixture api) : IClassFixture<ApiFixture>
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+    private static readonly string[] s_documentParts = ["/layers", "/layers/1", "/mutual-information", "/profiles", "/exports/layers.json", "/exports/features.csv"];
+
+    [Fact]
+    public async Task Nothing_is_answered_before_it_is_there_and_the_answer_says_what_is_missing()
+    {
+        var job = await api.SubmitAsync();
+        foreach (var part in s_documentParts)
+            Assert.Contains("conclude", (await ProblemAsync(job, part, ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
+        Assert.Contains("label of layer 1 is waiting", (await ProblemAsync(job, "/layers/1/features", ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
+        Assert.Contains("train of layer 1", (await ProblemAsync(job, "/layers/1/sae", ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
+        Assert.Contains("prepare is ready", (await ProblemAsync(job, "/exports/split.json", ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
+
+        // A layer's features are there with its label stage, whatever the others do.
+        await FinishedJob.LabelAsync(api, job, [1]);
+        Assert.Equal(HttpStatusCode.OK, (await api.Submitter.GetAsync(job.Urls.Self + "/layers/1/features", Ct)).StatusCode);
+        await ProblemAsync(job, "/layers/2/features", ProblemCodes.NotReady);
+
+        await using var db = api.Database();
+        await db.Jobs.Where(x => x.Id == job.Id).ExecuteUpdateAsync(set => set.SetProperty(x => x.Status, JobStatus.Failed)
+            .SetProperty(x => x.ErrorJson, """{"type":"urn:sae:problem:worker_lost","title":"The worker was lost","status":500,"code":"worker_lost","detail":"three workers died"}"""), Ct);
+        var failed = await ProblemAsync(job, "/layers", ProblemCodes.NotReady);
+        Assert.Contains("three workers died", failed.Detail!, StringComparison.Ordinal);
+        Assert.Contains("retry", failed.Detail!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_document_is_served_as_it_was_stored_and_its_hash_is_its_tag()
+    {
+        var job = await FinishedAsync();
+        using var answer = await api.Submitter.GetAsync(job.Urls.Layers, Ct);
+        var bytes = await answer.Content.ReadAsByteArrayAsync(Ct);
+        await using var db = api.Database();
+        var row = await db.Jobs.SingleAsync(x => x.Id == job.Id, Ct);
+        Assert.Equal(row.Document, bytes);
+        Assert.Equal($"\"{Convert.ToHexStringLower(SHA256.HashData(bytes))}\"", answer.Headers.ETag!.Tag);
+        Assert.Equal("layer-functionality/1.0", (string)JsonNode.Parse(bytes)!["schema"]!);
+        foreach (var part in s_documentParts)
+        {
+            using var first = await api.Submitter.GetAsync(job.Urls.Self + part, Ct);
+            Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+            var request = new HttpRequestMessage(HttpMethod.Get, job.Urls.Self + part);
+            request.Headers.IfNoneMatch.Add(first.Headers.ETag!);
+            using var same = await api.Submitter.SendAsync(request, Ct);
+            Assert.True(same.StatusCode == HttpStatusCode.NotModified, part);
+        }
+    }
+
+    [Fact]
+    public async Task Its_parts_are_the_parts_of_the_document()
+    {
+        var job = await FinishedAsync();
+        var layer = await GetAsync<LayerDocument>(job, "/layers/1");
+        Assert.Equal("blocks.0.resid_post", layer.Layer.HookPoint);
+        Assert.Equal((1, 0.1), (layer.Sae.Layer, layer.Sae.Fvu));
+        Assert.Single(layer.Training.Curve);
+        Assert.Equal([0, 1, 2], (await GetAsync<MutualInformationDocument>(job, "/mutual-information")).Layers);
+        Assert.Equal("NOUN", (await GetAsync<ProfilesDocument>(job, "/profiles")).Tasks.Single().Profiles.Single().Label);
+        foreach (var missing in new[] { "/layers/7", "/layers/7/features", "/layers/7/sae", "/layers/-1", "/layers/x", "/exports/model.exe" })
+            await ProblemAsync(job, missing, ProblemCodes.NotFound);
+    }
+
+    [Theory]
+    [InlineData("", 24)]
+    [InlineData("?task=pos", 12)]
+    [InlineData("?task=pos&label=NOUN", 6)]
+    [InlineData("?task=pos&kind=contextual", 6)]
+    [InlineData("?consistent=true", 4)]
+    [InlineData("?min_support=100", 2)]
+    [InlineData("?sort=support", 24)]
+    [InlineData("?sort=index&task=ner", 12)]
+    [InlineData("?task=mood", 0)]
+    public async Task Features_are_filtered_and_paged_without_loss_or_repetition(string query, int expected)
+    {
+        var job = await FinishedAsync();
+        var seen = new List<FeatureSummary>();
+        var next = $"{job.Urls.Self}/layers/1/features{query}{(query.Length == 0 ? "?" : "&")}limit=5";
+        while (next is not null)
+        {
+            using var answer = await api.Submitter.GetAsync(next, Ct);
+            Assert.True(answer.StatusCode == HttpStatusCode.OK, $"{next}: {await answer.Content.ReadAsStringAsync(Ct)}");
+            var page = await ApiFixture.ReadAsync<Page<FeatureSummary>>(answer);
+            Assert.True(page.Data.Count <= 5);
+            seen.AddRange(page.Data);
+            next = page.HasMore ? answer.Headers.GetValues("Link").Single().Split('<', '>')[1] : null;
+            Assert.True(seen.Count <= 24);
+        }
+        Assert.Equal(expected, seen.Count);
+        Assert.Equal(expected, seen.Select(f => (f.Index, f.Task)).Distinct().Count());
+        Func<FeatureSummary, double> key = query.Contains("sort=support", StringComparison.Ordinal) ? f => f.Support
+            : query.Contains("sort=index", StringComparison.Ordinal) ? f => -f.Index : f => f.ConsistencyLower;
+        Assert.Equal(seen.Select(key).OrderDescending(), seen.Select(key));
+    }
+
+    [Theory]
+    [InlineData("?limit=0")]
+    [InlineData("?limit=1000")]
+    [InlineData("?sort=summary;drop table jobs")]
+    [InlineData("?kind=1")]
+    [InlineData("?min_support=many")]
+    [InlineData("?after=AAAA")]
+    [InlineData("?after=%00")]
+    public async Task Wrong_parameters_of_the_list_are_named(string query) =>
+        await ProblemAsync(await FinishedAsync(), "/layers/1/features" + query, ProblemCodes.InvalidParameter);
+
+    [Fact]
+    public async Task A_cursor_belongs_to_its_order()
+    {
+        var job = await FinishedAsync();
+        var page = await GetAsync<Page<FeatureSummary>>(job, "/layers/1/features?limit=3");
+        await ProblemAsync(job, $"/layers/1/features?sort=f1&after={page.NextAfter}", ProblemCodes.InvalidParameter);
+    }
+
+    [Fact]
+    public async Task A_feature_has_everything_known_of_it_and_a_dead_one_says_so()
+    {
+        var job = await FinishedAsync();
+        var feature = await GetAsync<FeatureDetail>(job, "/layers/2/features/3");
+        Assert.True(feature.Alive);
+        Assert.Equal(["ner", "pos"], feature.Tasks.Select(t => t.Task));
+        Assert.Equal("dogs", feature.TopContexts.Single().Words[feature.TopContexts.Single().Position]);
+        Assert.Equal([5, 3], feature.Histogram.Counts);
+        Assert.False((await GetAsync<FeatureDetail>(job, "/layers/2/features/100")).Alive);
+        await ProblemAsync(job, "/layers/2/features/128", ProblemCodes.NotFound);
+        await ProblemAsync(job, "/layers/2/features/3?view=pretty", ProblemCodes.InvalidParameter);
+
+        var neuronpedia = JsonNode.Parse(await api.Submitter.GetStringAsync(job.Urls.Self + "/layers/2/features/3?view=neuronpedia", Ct))!;
+        Assert.Equal(" dog", (string)neuronpedia["pos_str"]![0]!);
+        Assert.Equal((0.01, 2), ((double)neuronpedia["frac_nonzero"]!, (int)neuronpedia["maxActApprox"]!));
+        Assert.Equal(1, (int)neuronpedia["activations"]![0]!["maxValueTokenIndex"]!);
+        Assert.Equal([0.5, 1.5], neuronpedia["freq_hist_data_bar_values"]!.AsArray().Select(v => (double)v!));
+        Assert.Equal("pos: NOUN", (string)neuronpedia["explanations"]![0]!["description"]!);
+    }
+
+    [Fact]
+    public async Task Exports_are_files()
+    {
+        var job = await FinishedAsync();
+        using var csv = await api.Submitter.GetAsync(job.Urls.Self + "/exports/features.csv", Ct);
+        Assert.Equal("text/csv", csv.Content.Headers.ContentType?.MediaType);
+        var lines = (await csv.Content.ReadAsStringAsync(Ct)).TrimEnd().Split("\r\n");
+        Assert.Equal(1 + 3 * 24, lines.Length);
+        Assert.StartsWith("layer,index,task,dominant_label,consistent,", lines[0], StringComparison.Ordinal);
+        Assert.Contains("0,6,pos,\"VERB, \"\"x\"\"\",false,", string.Join('\n', lines), StringComparison.Ordinal);
+        using var split = await api.Submitter.GetAsync(job.Urls.Self + "/exports/split.json", Ct);
+        Assert.Equal("""{"d0":"train"}""", await split.Content.ReadAsStringAsync(Ct));
+        Assert.Contains("split.json", split.Content.Headers.ContentDisposition!.ToString(), StringComparison.Ordinal);
+
+        using var zip = new ZipArchive(await api.Submitter.GetStreamAsync(job.Urls.Self + "/layers/2/sae", Ct));
+        Assert.Equal(["cfg.json", "sae_weights.safetensors"], zip.Entries.Select(e => e.FullName));
+        using var weights = new StreamReader(zip.Entries[1].Open());
+        Assert.Equal("weights of 2", await weights.ReadToEndAsync(Ct));
+        await ProblemAsync(job, "/layers/2/sae?format=gguf", ProblemCodes.InvalidParameter);
+    }
+
+    private async Task<Job> FinishedAsync()
+    {
+        var job = await api.SubmitAsync();
+        await FinishedJob.FinishAsync(api, job);
+        return job;
+    }
+
+    private async Task<T> GetAsync<T>(Job job, string path)
+    {
+        using var answer = await api.Submitter.GetAsync(job.Urls.Self + path, Ct);
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, $"{path}: {await answer.Content.ReadAsStringAsync(Ct)}");
+        return await ApiFixture.ReadAsync<T>(answer);
+    }
+
+    private async Task<Problem> ProblemAsync(Job job, string path, string code) => await ApiFixture.ProblemAsync(await api.Submitter.GetAsync(job.Urls.Self + path, Ct), code);
+}
