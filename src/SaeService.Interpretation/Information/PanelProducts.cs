@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -7,6 +8,7 @@ namespace SaeService.Interpretation.Information;
 /// The two products of a softmax regression, float32, for a tall matrix times a narrow one. Written out because the arithmetic must not depend on the
 /// number of threads or on where an array lies, which BLAS does not promise, and because a block of rows is used twice while it is in cache.
 /// The narrow matrix is stored in panels of 24 (or 8) columns: panel p holds columns [start, start+width), row after row, from offset start * rows.
+/// The kernels are compiled to full speed at once: the first fit is as long as the others.
 /// </summary>
 internal static class PanelProducts
 {
@@ -62,6 +64,7 @@ internal static class PanelProducts
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyWide(ref float x, nuint features, ref float w, ReadOnlySpan<float> bias, Span<float> z, int stride)
     {
         Vector256<float> a0 = Vector256.Create<float>(bias), a1 = Vector256.Create(bias[8..]), a2 = Vector256.Create(bias[16..]);
@@ -95,6 +98,7 @@ internal static class PanelProducts
         Store(z[(3 * stride)..], d0, d1, d2);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyNarrow(ref float x, nuint features, ref float w, ReadOnlySpan<float> bias, Span<float> z, int stride)
     {
         Vector256<float> a = Vector256.Create<float>(bias), b = a, c = a, d = a;
@@ -112,6 +116,7 @@ internal static class PanelProducts
         d.CopyTo(z[(3 * stride)..]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddWide(ref float x, nuint feature, nuint features, ref float e, nuint stride, int rows, Span<float> g)
     {
         Vector256<float> a0 = Load(g, 0), a1 = Load(g, 8), a2 = Load(g, 16), b0 = Load(g, 24), b1 = Load(g, 32), b2 = Load(g, 40);
@@ -146,6 +151,7 @@ internal static class PanelProducts
         Store(g[(3 * Wide)..], d0, d1, d2);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddNarrow(ref float x, nuint feature, nuint features, ref float e, nuint stride, int rows, Span<float> g)
     {
         Vector256<float> a = Load(g, 0), b = Load(g, 8), c = Load(g, 16), d = Load(g, 24);
@@ -165,7 +171,7 @@ internal static class PanelProducts
         d.CopyTo(g[(3 * Lanes)..]);
     }
 
-    private static Vector256<float> Broadcast(ref float x, nuint at) => Vector256.Create(System.Runtime.CompilerServices.Unsafe.Add(ref x, at));
+    private static Vector256<float> Broadcast(ref float x, nuint at) => Vector256.Create(Unsafe.Add(ref x, at));
 
     private static Vector256<float> Load(ReadOnlySpan<float> from, int at) => Vector256.Create(from[at..]);
 
