@@ -21,7 +21,7 @@ public static class LayerTable
         AnsiConsole.Write(Information(document));
         AnsiConsole.WriteLine();
         AnsiConsole.Write(Functions(document));
-        AnsiConsole.MarkupLine("[grey]F1: held out, of "any of the layer's consistent features for this label fires"; in brackets: over the best of random directions and word lists[/]");
+        AnsiConsole.MarkupLine("[grey]F1: held out, of any of the layer's consistent features for the label firing; in brackets: over the best of random directions and word lists[/]");
         AnsiConsole.WriteLine();
         foreach (var layer in document.Layers)
             AnsiConsole.MarkupLineInterpolated($"[bold]{Name(layer)}[/]  {layer.Summary.Plain} [grey]({layer.Summary.Confidence})[/]");

@@ -27,6 +27,13 @@ public sealed record FeatureSummary
 
     /// <summary>Held-out words it fires on (the idea's activationCount).</summary>
     public required int Support { get; init; }
+
+    /// <summary>It is said to fire where its activation is above this, chosen on train documents; 0: any positive activation.</summary>
+    public required double Threshold { get; init; }
+
+    /// <summary>Consistency and support over every positive activation, whatever the threshold.</summary>
+    public required double PositiveConsistency { get; init; }
+    public required int PositiveSupport { get; init; }
     public required int Sentences { get; init; }
     public required double BaseRate { get; init; }
     public required double Lift { get; init; }

@@ -69,7 +69,7 @@ public sealed record SaeSettings
     /// <summary>Number of latents. Default <see cref="Expansion"/> x d_in.</summary>
     public int? DSae { get; init; }
 
-    /// <summary>Latents active on a token. Default 32.</summary>
+    /// <summary>Latents active on a token. Default d_in / 16, at least 8 and at most 32: a narrow layer has room for fewer.</summary>
     public int? K { get; init; }
 
     /// <summary>Tokens seen in training, epochs counted. Default 2 000 000.</summary>
@@ -78,7 +78,7 @@ public sealed record SaeSettings
     /// <summary>Tokens in a training step. Default 2048.</summary>
     public int? BatchTokens { get; init; }
 
-    /// <summary>Peak learning rate. Absent: 2e-4 / sqrt(d_sae / 2^14).</summary>
+    /// <summary>Peak learning rate. Absent: 2e-4 / sqrt(d_sae / 2^14), raised for short runs by sqrt(10^5 / steps), at most tenfold and to 8e-3.</summary>
     public double? LearningRate { get; init; }
 
     public int? Seed { get; init; }
@@ -104,6 +104,12 @@ public sealed record LabelSettings
 
     /// <summary>Most difference of precision between train and held-out documents. Default 0.1.</summary>
     public double? MaxDrop { get; init; }
+
+    /// <summary>
+    /// When a feature fires: <c>threshold</c> (default: above an activation chosen on train documents, since low activations mean many things) or
+    /// <c>positive</c> (any activation above 0). Controls are treated alike.
+    /// </summary>
+    public string? Firing { get; init; }
 
     /// <summary>How the pieces of a word are joined for features: <c>max</c> (default) or <c>last</c>.</summary>
     public string? SubwordPolicy { get; init; }

@@ -4,7 +4,6 @@ using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation;
 using SaeService.Interpretation.Information;
-using SaeService.Interpretation.Labels;
 
 namespace SaeService.Pipeline;
 
@@ -40,22 +39,6 @@ internal static class Inputs
             Array.ConvertAll(kept, w => corpus.WordType[w]),
             Array.ConvertAll(corpus.DocumentPart, part => (Interpretation.Part)part),
             tasks), kept);
-    }
-
-    public static LabelRules LabelRules(JobRequest request)
-    {
-        var asked = request.Labels!;
-        return new LabelRules
-        {
-            MinSupport = asked.MinSupport!.Value,
-            MinSentences = asked.MinSentences!.Value,
-            Fdr = asked.Fdr!.Value,
-            ConsistencyLower = asked.ConsistencyLower!.Value,
-            Kappa = asked.Kappa!.Value,
-            MaxDrop = asked.MaxDrop!.Value,
-            BootstrapSamples = request.Information!.BootstrapSamples!.Value,
-            Seed = request.Seed!.Value,
-        };
     }
 
     public static InformationRules InformationRules(JobRequest request) => new()

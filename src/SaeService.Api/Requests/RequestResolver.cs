@@ -1,6 +1,7 @@
 using SaeService.Api.Access;
 using SaeService.Api.Datasets;
 using SaeService.Api.Models;
+using SaeService.Autoencoders;
 using SaeService.Contracts;
 
 namespace SaeService.Api.Requests;
@@ -120,10 +121,11 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             : dIn is { } input ? (int)Math.Min((long)input * expansion!.Value, int.MaxValue) : null;
         if (asked.DSae is not null && expansion is not null && dIn is not null && (long)dIn * expansion != dSae)
             errors.Add(ProblemCodes.InvalidRequest, "$.sae.d_sae", $"{dSae} is not expansion {expansion} x d_in {dIn}; give one of the two");
-        var k = check.Range(asked.K, Math.Min(32, dSae ?? 32), 1, int.MaxValue, "$.sae.k");
+        var k = check.Range(asked.K, Math.Min(Math.Clamp((dIn ?? 512) / 16, 8, 32), dSae ?? 32), 1, int.MaxValue, "$.sae.k");
         if (k > dSae)
             errors.Add(ProblemCodes.InvalidRequest, "$.sae.k", $"{k} is more than d_sae, {dSae}");
         var batch = check.Range(asked.BatchTokens, 2048, 16, 1 << 17, "$.sae.batch_tokens");
+        var tokens = check.Range(asked.TrainTokens, 2_000_000, batch, 100_000_000_000, "$.sae.train_tokens", $"at least one batch of {batch}");
         return asked with
         {
             Architecture = check.OneOf(asked.Architecture, ["topk"], "$.sae.architecture"),
@@ -131,9 +133,9 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             Expansion = expansion ?? (dIn is { } width && dSae % width == 0 ? dSae / width : null),
             DSae = dSae,
             K = k,
-            TrainTokens = check.Range(asked.TrainTokens, 2_000_000, batch, 100_000_000_000, "$.sae.train_tokens", $"at least one batch of {batch}"),
+            TrainTokens = tokens,
             BatchTokens = batch,
-            LearningRate = check.Between(asked.LearningRate, dSae is { } latents ? 2e-4 / Math.Sqrt(latents / 16384.0) : 2e-4, 1e-8, 1, "$.sae.learning_rate"),
+            LearningRate = check.Between(asked.LearningRate, TopKSettings.DefaultLearningRate(dSae ?? 16384, (tokens + batch - 1) / batch), 1e-8, 1, "$.sae.learning_rate"),
             Seed = check.Range(asked.Seed, 0, 0, int.MaxValue, "$.sae.seed"),
         };
     }
@@ -146,6 +148,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
         ConsistencyLower = check.Between(asked.ConsistencyLower, 0.8, 0, 1, "$.labels.consistency_lower"),
         Kappa = check.Between(asked.Kappa, 0.7, 0, 1, "$.labels.kappa"),
         MaxDrop = check.Between(asked.MaxDrop, 0.1, 0, 1, "$.labels.max_drop"),
+        Firing = check.OneOf(asked.Firing, ["threshold", "positive"], "$.labels.firing"),
         SubwordPolicy = check.OneOf(asked.SubwordPolicy, ["max", "last"], "$.labels.subword_policy"),
     };
 

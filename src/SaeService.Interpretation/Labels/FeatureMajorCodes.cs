@@ -36,6 +36,27 @@ internal sealed class FeatureMajorCodes(int rows, int[] start, int[] word, float
         return new FeatureMajorCodes(codes.Rows, start, word, value);
     }
 
+    /// <summary>What is left of each feature above a threshold of its own.</summary>
+    public FeatureMajorCodes Above(float[] thresholds)
+    {
+        if (Array.TrueForAll(thresholds, threshold => threshold == 0))
+            return this;
+        var kept = new int[Features + 1];
+        var word = new List<int>(Word.Length);
+        var value = new List<float>(Word.Length);
+        for (var feature = 0; feature < Features; feature++)
+        {
+            for (var n = Start[feature]; n < Start[feature + 1]; n++)
+                if (Value[n] > thresholds[feature])
+                {
+                    word.Add(Word[n]);
+                    value.Add(Value[n]);
+                }
+            kept[feature + 1] = word.Count;
+        }
+        return new FeatureMajorCodes(rows, kept, [.. word], [.. value]);
+    }
+
     /// <summary>Back to rows. Features are visited in order, so the indices of a row ascend.</summary>
     public SparseCodes ToRows()
     {

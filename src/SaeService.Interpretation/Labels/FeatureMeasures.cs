@@ -10,6 +10,12 @@ internal sealed class FeatureMeasures
     public required int Label { get; init; }
     public required Contingency Train { get; init; }
     public required Contingency HeldOut { get; init; }
+
+    /// <summary>It fires where its activation is above this.</summary>
+    public required float Threshold { get; init; }
+
+    /// <summary>Held out, of every activation above 0.</summary>
+    public required Contingency Positive { get; init; }
     public required ReadOnlyMemory<int> HeldOutByLabel { get; init; } // [K]
     public required double WeightedConsistency { get; init; }
     public required double? Auroc { get; init; }
@@ -65,6 +71,9 @@ internal sealed class FeatureMeasures
         Mcc = HeldOut.Mcc,
         Auroc = Auroc,
         Support = HeldOut.Active,
+        Threshold = Threshold,
+        PositiveConsistency = Positive.Precision,
+        PositiveSupport = Positive.Active,
         Sentences = Sentences,
         BaseRate = HeldOut.BaseRate,
         Lift = HeldOut.Lift,

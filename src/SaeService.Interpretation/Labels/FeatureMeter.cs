@@ -3,7 +3,9 @@ using SaeService.Interpretation.Statistics;
 namespace SaeService.Interpretation.Labels;
 
 /// <summary>Measures features against one task. Holds scratch space: one a thread.</summary>
-internal sealed class FeatureMeter(FeatureMajorCodes codes, LabelledWords words, HeldOutDocuments heldOut, TaskCounts task)
+/// <param name="positive">Every activation above 0.</param>
+/// <param name="codes">Those above <paramref name="thresholds"/>, where features are said to fire.</param>
+internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes codes, float[] thresholds, LabelledWords words, HeldOutDocuments heldOut, TaskCounts task)
 {
     private readonly List<float> _activations = [];
     private readonly List<bool> _carries = [];
@@ -15,8 +17,6 @@ internal sealed class FeatureMeter(FeatureMajorCodes codes, LabelledWords words,
     /// <param name="held">The same, held out. [K]</param>
     public FeatureMeasures Measure(int feature, int label, ReadOnlySpan<int> train, ReadOnlyMemory<int> held)
     {
-        _activations.Clear();
-        _carries.Clear();
         _types.Clear();
         int sentences = 0, lastSentence = -1;
         double weight = 0, weightOfLabel = 0, gain = 0;
@@ -28,8 +28,6 @@ internal sealed class FeatureMeter(FeatureMajorCodes codes, LabelledWords words,
             if (heldOut.PositionOf(words.Document[word]) < 0 || task.Labels.Of[word] < 0)
                 continue;
             var carries = task.Labels.Of[word] == label;
-            _activations.Add(values[n]);
-            _carries.Add(carries);
             _types.Add(words.Type[word]);
             weight += values[n];
             weightOfLabel += carries ? values[n] : 0;
@@ -56,7 +54,9 @@ internal sealed class FeatureMeter(FeatureMajorCodes codes, LabelledWords words,
             HeldOut = onHeldOut,
             HeldOutByLabel = held,
             WeightedConsistency = active == 0 ? 0 : weightOfLabel / weight,
-            Auroc = Auroc(onHeldOut),
+            Threshold = thresholds[feature],
+            Positive = Positive(feature, label),
+            Auroc = Auroc(feature, label),
             Sentences = sentences,
             MiBits = DiscreteInformation.MutualInformationBits(table, 2, task.Count),
             ExpectedMiBits = active == 0 ? 0 : DiscreteInformation.ExpectedMutualInformationBits([active, task.HeldOutTotal - active], task.HeldOut),
@@ -65,6 +65,23 @@ internal sealed class FeatureMeter(FeatureMajorCodes codes, LabelledWords words,
             ContextGain = active == 0 ? 0 : gain / active,
             Log10P = onHeldOut.Log10P,
         };
+    }
+
+    /// <summary>Held-out counts of every activation above 0, whatever the threshold; leaves these activations in the scratch lists.</summary>
+    private Contingency Positive(int feature, int label)
+    {
+        _activations.Clear();
+        _carries.Clear();
+        var fires = positive.Words(feature);
+        var values = positive.Values(feature);
+        for (var n = 0; n < fires.Length; n++)
+        {
+            if (heldOut.PositionOf(words.Document[fires[n]]) < 0 || task.Labels.Of[fires[n]] < 0)
+                continue;
+            _activations.Add(values[n]);
+            _carries.Add(task.Labels.Of[fires[n]] == label);
+        }
+        return new Contingency(_carries.Count(carries => carries), _carries.Count, task.HeldOut[label], task.HeldOutTotal);
     }
 
     /// <summary>The 95 % document-bootstrap interval of a feature's context gain, Σ gain / Σ fires.</summary>
@@ -87,8 +104,9 @@ internal sealed class FeatureMeter(FeatureMajorCodes codes, LabelledWords words,
     /// Chance that a held-out word with the label has a higher activation than one without, silent words counted as 0 and ties as one half.
     /// Null where either kind is missing.
     /// </summary>
-    private double? Auroc(Contingency held)
+    private double? Auroc(int feature, int label)
     {
+        var held = Positive(feature, label);
         double positives = held.Labelled, negatives = held.Total - held.Labelled;
         if (positives == 0 || negatives == 0)
             return null;

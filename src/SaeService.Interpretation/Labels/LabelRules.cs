@@ -32,6 +32,11 @@ public sealed record LabelRules
     /// <summary>At or below this context gain a feature is lexical.</summary>
     public double LexicalContextGain { get; init; } = 0.02;
 
+    /// <summary>
+    /// Whether each feature's firing threshold is chosen on train documents (<see cref="FiringThresholds"/>), or is 0: any positive activation.
+    /// </summary>
+    public bool ChooseThresholds { get; init; } = true;
+
     public int BootstrapSamples { get; init; } = 1000;
     public int Seed { get; init; } = 1;
 
@@ -47,6 +52,7 @@ public sealed record LabelRules
             ConsistencyLower = request.Labels?.ConsistencyLower ?? rules.ConsistencyLower,
             Kappa = request.Labels?.Kappa ?? rules.Kappa,
             MaxDrop = request.Labels?.MaxDrop ?? rules.MaxDrop,
+            ChooseThresholds = request.Labels?.Firing != "positive",
             BootstrapSamples = request.Information?.BootstrapSamples ?? rules.BootstrapSamples,
             Seed = request.Seed ?? rules.Seed,
         };

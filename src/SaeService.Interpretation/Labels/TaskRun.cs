@@ -6,7 +6,9 @@ namespace SaeService.Interpretation.Labels;
 /// <summary>One task over one dictionary: counts, labels from train, measures, q, gates, in this order.</summary>
 internal sealed class TaskRun
 {
-    private readonly FeatureMajorCodes _codes;
+    private readonly FeatureMajorCodes _positive; // every activation above 0
+    private readonly FeatureMajorCodes _codes;    // those above the features' thresholds: where a feature is said to fire
+    private readonly float[] _thresholds;
     private readonly LabelledWords _words;
     private readonly HeldOutDocuments _heldOut;
     private readonly LabelRules _rules;
@@ -18,11 +20,13 @@ internal sealed class TaskRun
     public TaskRun(FeatureMajorCodes codes, LabelledWords words, HeldOutDocuments heldOut, TaskLabels labels, LabelRules rules, DocumentBootstrap bootstrap,
         ParallelOptions parallel)
     {
-        _codes = codes;
+        _positive = codes;
         _words = words;
         _heldOut = heldOut;
         _rules = rules;
         _task = new TaskCounts(words, labels);
+        _thresholds = FiringThresholds.Choose(codes, words, _task, rules, parallel);
+        _codes = codes.Above(_thresholds);
         _train = new int[checked(codes.Features * _task.Count)];
         _held = new int[_train.Length];
         Measures = new FeatureMeasures?[codes.Features];
@@ -84,7 +88,7 @@ internal sealed class TaskRun
         return new TaskLabelling(_task.Labels.Task, _tests, consistent, labels);
     }
 
-    private FeatureMeter NewMeter() => new(_codes, _words, _heldOut, _task);
+    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _heldOut, _task);
     private ReadOnlySpan<int> Train(int feature) => _train.AsSpan(feature * _task.Count, _task.Count);
     private ReadOnlyMemory<int> HeldOf(int feature) => _held.AsMemory(feature * _task.Count, _task.Count);
     private FeatureSummary Summary(FeatureMeasures of) => of.Summary(_task.Labels, _rules);

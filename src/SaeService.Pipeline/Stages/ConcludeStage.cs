@@ -44,7 +44,7 @@ internal static class ConcludeStage
             },
             Counts = CountsOf(inputs, filters, words),
             Words = words,
-            Rules = Inputs.LabelRules(request),
+            Rules = LabelRules.From(request),
             Layers = [.. context.Layers.Select(layer => new LayerEvidence
             {
                 Layer = layer,

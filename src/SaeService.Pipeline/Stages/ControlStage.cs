@@ -17,7 +17,7 @@ internal static class ControlStage
         var corpus = Inputs.Corpus(context);
         var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
         var codes = Inputs.Codes(context, layer);
-        var rules = Inputs.LabelRules(context.Request);
+        var rules = LabelRules.From(context.Request);
         using var activations = Inputs.Activations(context, layer);
         var centred = new CentredWords(activations, Array.ConvertAll(packed, w => corpus.LastToken[w]));
         var repeats = RandomRepeats(context.Request.Mode!);

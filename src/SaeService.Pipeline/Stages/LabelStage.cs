@@ -18,7 +18,7 @@ internal static class LabelStage
         var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
         var codes = Inputs.Codes(context, layer);
         context.Progress(0.05, message: "counting features against labels");
-        var labelling = FeatureLabeller.Run(codes, words, Inputs.LabelRules(context.Request), context.Worker.Threads);
+        var labelling = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads);
         context.Progress(0.5, message: "describing features");
         var effects = Effects(context, layer);
         var cards = new FeatureCards(corpus, words, packed, codes).Rows(context.JobId, layer, effects.Of);

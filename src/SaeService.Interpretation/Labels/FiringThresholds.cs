@@ -1,0 +1,73 @@
+using SaeService.Interpretation.Statistics;
+
+namespace SaeService.Interpretation.Labels;
+
+/// <summary>
+/// From which activation on a feature is said to fire. Low activations of an autoencoder's features mean many things and high ones few
+/// (Cunningham et al. 2023, figure 4), so a feature may be consistent above some activation and not from 0 on. The threshold is chosen on train
+/// documents alone: the lowest that leaves the feature clearly consistent there, hence the one of highest recall; 0 where there is none.
+/// Whatever is said of the feature is then judged on held-out documents, as if the threshold were its own. Controls are given theirs by the same rule.
+/// </summary>
+internal static class FiringThresholds
+{
+    /// <summary>
+    /// Asked for on train, because the best of many prefixes looks better than it is: Wilson's bound this share of the way from the gate to 1, and
+    /// half again as many words as must be found held out, of which there are two for every three on train.
+    /// </summary>
+    private const double Margin = 0.25, SupportMargin = 1.5;
+
+    /// <returns>By feature: it fires where its activation is above this.</returns>
+    public static float[] Choose(FeatureMajorCodes codes, LabelledWords words, TaskCounts task, LabelRules rules, ParallelOptions parallel)
+    {
+        var thresholds = new float[codes.Features];
+        if (!rules.ChooseThresholds)
+            return thresholds;
+        Parallel.For(0, codes.Features, parallel, () => new Scratch(task.Count), (feature, _, scratch) =>
+        {
+            thresholds[feature] = scratch.Choose(codes.Words(feature), codes.Values(feature), words, task, rules);
+            return scratch;
+        }, _ => { });
+        return thresholds;
+    }
+
+    /// <summary>Of one thread.</summary>
+    private sealed class Scratch(int labels)
+    {
+        private readonly int[] _hits = new int[labels]; // [K]
+        private float[] _values = [];
+        private int[] _labels = [];
+
+        public float Choose(ReadOnlySpan<int> fires, ReadOnlySpan<float> values, LabelledWords words, TaskCounts task, LabelRules rules)
+        {
+            if (_values.Length < fires.Length)
+                (_values, _labels) = (new float[fires.Length], new int[fires.Length]);
+            var count = 0;
+            for (var n = 0; n < fires.Length; n++)
+            {
+                var label = task.Labels.Of[fires[n]];
+                if (label < 0 || words.PartOf(fires[n]) != Part.Train)
+                    continue;
+                // Negated, so that an ascending sort puts the strongest first.
+                (_values[count], _labels[count++]) = (-values[n], label);
+            }
+            Array.Sort(_values, _labels, 0, count);
+
+            Array.Clear(_hits);
+            var asked = rules.ConsistencyLower + Margin * (1 - rules.ConsistencyLower);
+            int leading = 0, chosen = -1;
+            var best = 0.0;
+            for (var n = 0; n < count; n++)
+            {
+                if (++_hits[_labels[n]] > _hits[leading])
+                    leading = _labels[n];
+                // Equal activations fire together. Of a label in the minority no prefix is consistent, so only the leading one is asked about.
+                if ((n + 1 < count && _values[n + 1] == _values[n]) || n + 1 < SupportMargin * rules.MinSupport || task.Labels.Excluded.Contains(leading))
+                    continue;
+                var prefix = new Contingency(_hits[leading], n + 1, task.Train[leading], task.TrainTotal);
+                if (prefix.F1 > best && prefix.Wilson.Low >= asked && prefix.Kappa >= rules.Kappa)
+                    (best, chosen) = (prefix.F1, n);
+            }
+            return chosen < 0 || chosen + 1 == count ? 0 : -_values[chosen + 1];
+        }
+    }
+}
