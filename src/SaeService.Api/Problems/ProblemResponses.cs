@@ -87,6 +87,8 @@ public static class ProblemResponses
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => ProblemCodes.Create(ProblemCodes.TooLarge, "The body is larger than is accepted here."),
             BadHttpRequestException { StatusCode: StatusCodes.Status415UnsupportedMediaType } e => ProblemCodes.Create(ProblemCodes.UnsupportedMediaType, e.Message),
             BadHttpRequestException e => ProblemCodes.Create(ProblemCodes.InvalidParameter, e.Message) with { Status = e.StatusCode },
+            PostgresException { SqlState: PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.UndefinedColumn } =>
+                ProblemCodes.Create(ProblemCodes.Unavailable, "The database does not have the schema of this version; its operator runs 'sae migrate'."),
             NpgsqlException { IsTransient: true } or TimeoutException => ProblemCodes.Create(ProblemCodes.Unavailable, "The database does not answer; try again."),
             // Nothing of an unexpected error is told: the trace id finds it in the log.
             _ => ProblemCodes.Create(ProblemCodes.Internal, "Something unexpected went wrong. The trace id finds it in the service's log."),

@@ -11,7 +11,8 @@ public static class FeatureCsv
         ("index", f => f.Index), ("task", f => f.Task), ("dominant_label", f => f.DominantLabel), ("consistent", f => f.Consistent),
         ("consistency", f => f.Consistency), ("consistency_lower", f => f.ConsistencyLower), ("weighted_consistency", f => f.WeightedConsistency),
         ("train_consistency", f => f.TrainConsistency), ("kappa", f => f.Kappa), ("recall", f => f.Recall), ("f1", f => f.F1), ("mcc", f => f.Mcc),
-        ("auroc", f => f.Auroc), ("support", f => f.Support), ("sentences", f => f.Sentences), ("base_rate", f => f.BaseRate), ("lift", f => f.Lift),
+        ("auroc", f => f.Auroc), ("support", f => f.Support), ("sentences", f => f.Sentences), ("threshold", f => f.Threshold),
+        ("positive_support", f => f.PositiveSupport), ("positive_consistency", f => f.PositiveConsistency), ("base_rate", f => f.BaseRate), ("lift", f => f.Lift),
         ("log10_p", f => f.Log10P), ("q", f => f.Q), ("mi_bits", f => f.MiBits), ("expected_mi_bits", f => f.ExpectedMiBits), ("entropy", f => f.Entropy),
         ("lexical_diversity", f => f.LexicalDiversity), ("context_gain", f => f.ContextGain), ("kind", f => f.Kind.ToString().ToLowerInvariant()),
     ];
