@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using SaeService.Checkpoints;
 using SaeService.Sample.Evaluation;
 using SaeService.Sample.Grammar;
@@ -23,7 +24,12 @@ public static class Bundle
     // libtorch's generator for the initial weights; the text has seeds of its own.
     private const int WeightSeed = 1;
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true, NewLine = "\n" };
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
 
     public static string ModelFolder(string bundle) => Path.Combine(bundle, "model");
 
@@ -53,10 +59,12 @@ public static class Bundle
         using (var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "config.json"))))
         using (var model = LanguageModel.Create(config.RootElement, WeightSeed))
         {
-            var rows = new TrainingRows(text => tokenizer.Encode(text, addSpecialTokens: false).Ids, tokenizer.BosId!.Value, TrainingSeed, settings.ContextLength + 1);
+            var rows = new TrainingRows(
+                text => tokenizer.Encode(text, addSpecialTokens: false).Ids, tokenizer.BosId!.Value, TrainingSeed, settings.ContextLength + 1);
             ModelTrainer.Train(
                 ids => model.Forward(ids, mask: null, hook: null, logits: true)!, [.. model.Parameters.Select(p => p.Value)], rows, settings,
-                (step, loss, speed) => log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step {step}/{settings.Steps}  loss {loss:F4}  {speed:F0} tokens/s")));
+                (step, loss, speed) => log.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture, $"step {step}/{settings.Steps}  loss {loss:F4}  {speed:F0} tokens/s")));
             log.WriteLine($"trained on {rows.DocumentsUsed} documents, {rows.TokensSeen} tokens");
             model.Save(Path.Combine(folder, "model.safetensors"));
         }
@@ -113,10 +121,12 @@ public static class Bundle
             $"held-out loss {loss.Model:F3} nats/token over {loss.Tokens} tokens (pairs {loss.Bigram:F3}, single tokens {loss.Unigram:F3})"));
         foreach (var a in report.Agreement)
             log.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"agreement across {a.Between}: {a.Accuracy:P1} of {a.Pairs} pairs with an attractor, {a.MeanDistance:F1} words apart"));
+                $"agreement, {a.Between}: {a.Accuracy:P1} of {a.Pairs} pairs, {a.MeanDistance:F1} words apart"));
         foreach (var r in report.Readings)
-            log.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{r.Ambiguity}: form alone {r.FormMajority:P1}; by layer {string.Join(' ', r.AccuracyByLayer.Select(x => x.ToString("P1", CultureInfo.InvariantCulture)))} ({r.Words} words)"));
+        {
+            var layers = string.Join(' ', r.AccuracyByLayer.Select(x => x.ToString("P1", CultureInfo.InvariantCulture)));
+            log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{r.Ambiguity}: form alone {r.FormMajority:P1}; by layer {layers} ({r.Words} words)"));
+        }
     }
 
     private static void WriteConfig(string folder, int contextLength)
@@ -131,7 +141,7 @@ public static class Bundle
             ["head_dim"] = 32,
             ["hidden_act"] = "silu",
             ["hidden_size"] = 128,
-            ["initializer_range"] = 0.02,
+            ["initializer_range"] = 0.05,
             ["intermediate_size"] = 344,
             ["max_position_embeddings"] = contextLength,
             ["mlp_bias"] = false,

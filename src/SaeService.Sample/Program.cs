@@ -13,7 +13,7 @@ corpus.SetAction(parsed =>
 });
 
 var folder = new Option<string>("--out") { Description = "bundle folder to write", Required = true };
-var steps = new Option<int>("--steps") { Description = "optimizer steps of 8 x 256 tokens", DefaultValueFactory = _ => new TrainingSettings().Steps };
+var steps = new Option<int>("--steps") { Description = "optimizer steps of 4 x 256 tokens", DefaultValueFactory = _ => new TrainingSettings().Steps };
 var train = new Command("train", "Make the whole bundle: tokenizer, model, corpus slice, evaluation.") { folder, steps };
 train.SetAction(parsed =>
 {
@@ -33,4 +33,8 @@ verify.SetAction(parsed =>
     return faults.Count == 0 ? 0 : 1;
 });
 
-return new RootCommand("The bundled sample: a grammar, a tokenizer and a small language model of its text.") { corpus, train, verify }.Parse(args).Invoke();
+var report = new Command("report", "Evaluate the model of a bundle and write its report.json, as train does at its end.") { bundle };
+report.SetAction(parsed => Bundle.Report(parsed.GetValue(bundle)!, new TrainingSettings(), Console.Out));
+
+var root = new RootCommand("The bundled sample: a grammar, a tokenizer and a small language model of its text.") { corpus, train, verify, report };
+return root.Parse(args).Invoke();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using SaeService.Checkpoints;
 using SaeService.Corpora;
+using SaeService.Sample.Evaluation;
 using SaeService.Sample.Grammar;
 using SaeService.TestSupport;
 using Xunit;
@@ -40,7 +41,8 @@ public sealed class BundleTests
     public void Corpus_is_read_by_the_service_word_for_word()
     {
         var read = DatasetFolder.Open(Path.GetDirectoryName(Bundle.CorpusFile(Folder))!).Read().ToArray();
-        var written = SampleCorpus.Documents(Bundle.CorpusSeed, Bundle.CorpusDocuments).SelectMany(d => d.Sentences.Select(s => (Document: d.Id, Sentence: s))).ToArray();
+        var written = SampleCorpus.Documents(Bundle.CorpusSeed, Bundle.CorpusDocuments)
+            .SelectMany(d => d.Sentences.Select(s => (Document: d.Id, Sentence: s))).ToArray();
         Assert.Equal(written.Length, read.Length);
         foreach (var (was, now) in written.Zip(read))
         {
@@ -76,7 +78,14 @@ public sealed class BundleTests
 
         Assert.True(evaluation.HeldOut.Model < evaluation.HeldOut.Unigram - 2, $"{evaluation.HeldOut}");
         Assert.True(evaluation.HeldOut.Model < evaluation.HeldOut.Bigram - 0.3, $"{evaluation.HeldOut}");
+        // Where a noun of the other number stands between, following the nearest noun would be right in no pair.
+        Assert.True(Agreement(Intervening.NoAttractor) > 0.9 && Agreement(Intervening.RelativeClause) > 0.65, string.Join(' ', evaluation.Agreement));
+        // The embedding knows the form alone, the last layer which reading holds.
+        var nounOrVerb = evaluation.Readings.Single(r => r.Ambiguity == "noun or verb");
+        Assert.True(nounOrVerb.AccuracyByLayer[0] < 0.7 && nounOrVerb.AccuracyByLayer[^1] > 0.95, $"{nounOrVerb}");
         // The report is over twice the documents.
         Assert.Equal(recorded.GetProperty("heldOut").GetProperty("model").GetDouble(), evaluation.HeldOut.Model, 0.05);
+
+        double Agreement(Intervening between) => evaluation.Agreement.Single(a => a.Between == between).Accuracy;
     }
 }

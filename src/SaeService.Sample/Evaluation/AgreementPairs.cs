@@ -2,9 +2,10 @@ using SaeService.Sample.Grammar;
 
 namespace SaeService.Sample.Evaluation;
 
-/// <summary>What stands between a subject and its verb.</summary>
+/// <summary>What a subject is parted from its verb by. All but the first hold an attractor: a noun of the other number.</summary>
 public enum Intervening
 {
+    NoAttractor,
     RelativeClause,
     PrepositionalPhrase,
     OtherWords,
@@ -19,10 +20,8 @@ public sealed record AgreementPair(SampleDocument Document, int Sentence, int Ve
 /// <summary>Minimal pairs for subject-verb agreement (Linzen, Dupoux and Goldberg, 2016), taken from the trees of unseen documents.</summary>
 public static class AgreementPairs
 {
-    /// <summary>
-    /// Pairs with an attractor: a noun of the other number between subject and verb, so that the nearest noun is of no help or misleads.
-    /// </summary>
-    public static IEnumerable<AgreementPair> WithAttractor(SampleDocument document)
+    /// <summary>Every finite verb of a document that shows its number and follows its subject.</summary>
+    public static IEnumerable<AgreementPair> In(SampleDocument document)
     {
         for (var s = 0; s < document.Sentences.Count; s++)
         {
@@ -31,11 +30,7 @@ public static class AgreementPairs
             {
                 if (OtherNumber(words[verb]) is not { } wrong || Subject(words, verb) is not { } subject || subject > verb)
                     continue;
-                var singular = IsSingular(words, subject, verb);
-                var attracted = Enumerable.Range(subject + 1, verb - subject - 1)
-                    .Any(i => words[i].Upos is "NOUN" or "PROPN" && (words[i].Feats == "Number=Sing") != singular);
-                if (attracted)
-                    yield return new(document, s, verb, wrong, Between(words, subject, verb), verb - subject);
+                yield return new(document, s, verb, wrong, Between(words, subject, verb), verb - subject);
             }
         }
     }
@@ -89,7 +84,11 @@ public static class AgreementPairs
 
     private static Intervening Between(IReadOnlyList<SampleWord> words, int subject, int verb)
     {
-        var modifiers = Enumerable.Range(subject + 1, verb - subject - 1).Where(i => words[i].Head == subject + 1).Select(i => words[i].Relation).ToArray();
+        var singular = IsSingular(words, subject, verb);
+        var between = Enumerable.Range(subject + 1, verb - subject - 1);
+        if (!between.Any(i => words[i].Upos is "NOUN" or "PROPN" && (words[i].Feats == "Number=Sing") != singular))
+            return Intervening.NoAttractor;
+        var modifiers = between.Where(i => words[i].Head == subject + 1).Select(i => words[i].Relation).ToArray();
         return modifiers.Contains("acl:relcl") ? Intervening.RelativeClause
             : modifiers.Contains("nmod") ? Intervening.PrepositionalPhrase
             : Intervening.OtherWords;

@@ -10,14 +10,14 @@ namespace SaeService.Sample.Evaluation;
 public sealed record LossReport(int Documents, long Tokens, double Model, double Bigram, double Unigram);
 
 /// <summary>Share of minimal pairs in which the model finds the right form more probable.</summary>
-public sealed record AgreementReport(string Between, int Pairs, double Accuracy, double MeanDistance);
+public sealed record AgreementReport(Intervening Between, int Pairs, double Accuracy, double MeanDistance);
 
 /// <summary>What the model has learnt of the grammar. Everything is measured on documents of a seed that it was not trained on.</summary>
 public sealed record EvaluationReport(LossReport HeldOut, IReadOnlyList<AgreementReport> Agreement, IReadOnlyList<ReadingReport> Readings);
 
 public static class ModelEvaluation
 {
-    private const int CountedRows = 1000;
+    private const int CountedRows = 1000, MaxPairs = 200;
 
     public static EvaluationReport Run(LanguageModel model, Tokenizer tokenizer, ulong trainingSeed, ulong heldOutSeed, int documents)
     {
@@ -56,11 +56,12 @@ public static class ModelEvaluation
     {
         var startsWord = tensor(Enumerable.Range(0, tokenizer.VocabularySize)
             .Select(id => tokenizer.TokenText(id) is [var first, ..] && !char.IsLetter(first)).ToArray()); // [V]
-        var judged = held.SelectMany(AgreementPairs.WithAttractor)
-            .Select(pair => (pair, Right: Preference(model, tokenizer, startsWord, pair) > 0))
-            .ToArray();
-        return [.. judged.GroupBy(j => j.pair.Between).OrderBy(g => g.Key).Select(g => new AgreementReport(
-            g.Key.ToString(), g.Count(), g.Average(j => j.Right ? 1.0 : 0), g.Average(j => j.pair.Distance)))];
+        return [.. held.SelectMany(AgreementPairs.In).GroupBy(p => p.Between).OrderBy(g => g.Key).Select(group =>
+        {
+            var pairs = group.Take(MaxPairs).ToArray();
+            var accuracy = pairs.Average(p => Preference(model, tokenizer, startsWord, p) > 0 ? 1.0 : 0);
+            return new AgreementReport(group.Key, pairs.Length, accuracy, pairs.Average(p => p.Distance));
+        })];
     }
 
     /// <summary>

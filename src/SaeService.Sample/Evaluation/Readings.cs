@@ -31,7 +31,7 @@ public static class Readings
         var occurrences = Kinds.Select(_ => new List<Occurrence>()).ToArray();
         for (var d = 0; d < documents.Count; d++)
             Collect(model, new EncodedDocument(documents[d], tokenizer, model.Description.ContextLength), trained: d % 2 == 0, occurrences);
-        return [.. Kinds.Zip(occurrences, (kind, found) => Report(kind.Name, found))];
+        return [.. Kinds.Zip(occurrences, (kind, found) => Report(kind.Name, found)).OfType<ReadingReport>()];
     }
 
     /// <param name="Hidden">hidden state of the last piece at each layer [L + 1, d]</param>
@@ -60,7 +60,8 @@ public static class Readings
         }
     }
 
-    private static ReadingReport Report(string name, List<Occurrence> found)
+    /// <summary>Null where too few occurrences were found to fit and to test on.</summary>
+    private static ReadingReport? Report(string name, List<Occurrence> found)
     {
         using var scope = NewDisposeScope();
         // Only forms that have two readings often enough in the half that is fitted.
@@ -69,12 +70,15 @@ public static class Readings
             .ToDictionary(g => g.Key, g => g.GroupBy(o => o.Reading).MaxBy(r => r.Count())!.Key);
         var train = found.Where(o => o.Trained && ambiguous.ContainsKey(o.Form)).ToArray();
         var test = found.Where(o => !o.Trained && ambiguous.ContainsKey(o.Form)).ToArray();
+        if (train.Length == 0 || test.Length == 0)
+            return null;
         var readings = train.Select(o => o.Reading).Distinct().Order(StringComparer.Ordinal).ToArray();
 
         var x = stack(train.Select(o => o.Hidden), 1).to(ScalarType.Float64); // [L + 1, N, d]
         var z = stack(test.Select(o => o.Hidden), 1).to(ScalarType.Float64);
-        var target = nn.functional.one_hot(tensor(train.Select(o => (long)Array.IndexOf(readings, o.Reading)).ToArray()), readings.Length).to(ScalarType.Float64);
-        var expected = tensor(test.Select(o => (long)Array.IndexOf(readings, o.Reading)).ToArray());
+        Tensor Indices(Occurrence[] of) => tensor(of.Select(o => (long)Array.IndexOf(readings, o.Reading)).ToArray());
+        var target = nn.functional.one_hot(Indices(train), readings.Length).to(ScalarType.Float64); // [N, R]
+        var expected = Indices(test); // [M]
         var accuracy = Enumerable.Range(0, (int)x.shape[0]).Select(layer => RidgeAccuracy(x[layer], target, z[layer], expected)).ToArray();
         return new(name, test.Length, test.Average(o => ambiguous[o.Form] == o.Reading ? 1.0 : 0), accuracy);
     }

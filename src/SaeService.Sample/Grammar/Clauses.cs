@@ -31,7 +31,10 @@ internal sealed partial class DocumentWriter
         if (_random.Chance(0.12))
             group.Main.Front(("advmod", Words.Adverb(Lexicon.MannerAdverbs.Draw(_random))));
         if (_random.Chance(0.45))
-            group.Main.Right("obl:agent", Case("by", Of(_random.Chance(0.8) ? NounClass.Person : NounClass.Organisation, depth - 1 < 0 ? 0 : depth - 1, Role.Oblique).Head));
+        {
+            var agent = _random.Chance(0.8) ? NounClass.Person : NounClass.Organisation;
+            group.Main.Right("obl:agent", Case("by", Of(agent, Math.Max(0, depth - 1), Role.Oblique).Head));
+        }
         Adjuncts(group.Main, depth);
         return WithSubject(group.Main, subject.Head, group, frequency: 0.06, relation: "nsubj:pass");
     }
@@ -52,7 +55,12 @@ internal sealed partial class DocumentWriter
         }
         var kind = _random.Chance(0.6) ? NounClass.Thing : _random.Chance(0.6) ? NounClass.Abstract : NounClass.Place;
         var subject = Of(kind, depth, Role.Subject);
-        return Copula(subject, kind == NounClass.Thing ? ThingPredicate() : Quality(kind == NounClass.Abstract ? Lexicon.AbstractAdjectives : Lexicon.ThingAdjectives));
+        return Copula(subject, kind switch
+        {
+            NounClass.Thing => ThingPredicate(),
+            NounClass.Abstract => Quality(Lexicon.AbstractAdjectives),
+            _ => Quality(Lexicon.ThingAdjectives),
+        });
     }
 
     /// <summary>"is old", "is in the house", and with another verb "seems old" (xcomp).</summary>

@@ -6,6 +6,8 @@ internal sealed partial class DocumentWriter(SplitMix64 random)
     private readonly SplitMix64 _random = random;
     private readonly Cast _cast = new(random);
 
+    private static readonly string[] Openings = ["then", "finally", "perhaps", "however", "suddenly"];
+
     // Inside quotation marks people say I, you and we, contract, and give orders.
     private bool _speaking;
 
@@ -42,7 +44,7 @@ internal sealed partial class DocumentWriter(SplitMix64 random)
         {
             < 0.12 => root.Front(("obl", TimePhrase()), ("punct", Words.Punctuation(","))),
             < 0.16 => root.Front(("obl", Somewhere()), ("punct", Words.Punctuation(","))),
-            < 0.21 => root.Front(("advmod", Words.Adverb(_random.Pick(["then", "finally", "perhaps", "however", "suddenly"]))), ("punct", Words.Punctuation(","))),
+            < 0.21 => root.Front(("advmod", Words.Adverb(_random.Pick(Openings))), ("punct", Words.Punctuation(","))),
             _ => root,
         };
     }

@@ -41,7 +41,8 @@ internal sealed partial class DocumentWriter
             case NounClass.Place when _random.Chance(0.4):
                 return new(PlaceName(_random.Chance(0.85) ? _random.Pick(_cast.Places) : Lexicon.Places.Draw(_random)), Agreement.Singular);
             case NounClass.Organisation when _random.Chance(0.6):
-                return new(OrganisationName(_random.Chance(0.85) ? _random.Pick(_cast.Organisations) : Lexicon.Organisations.Draw(_random)), Agreement.Singular);
+                var name = _random.Chance(0.85) ? _random.Pick(_cast.Organisations) : Lexicon.Organisations.Draw(_random);
+                return new(OrganisationName(name), Agreement.Singular);
             case NounClass.Thing when role == Role.Object && _salientThing is { } thing && _random.Chance(0.12):
                 return new(Words.Pronoun(thing == Agreement.Singular ? "it" : "them"), thing);
             case NounClass.Thing when role == Role.Object && _random.Chance(0.03):
@@ -67,7 +68,13 @@ internal sealed partial class DocumentWriter
     private Phrase Individual(Person person, Role role, bool plain = false)
     {
         if (!plain && person == _salient && _random.Chance(0.6))
-            return new(role == Role.Subject ? Words.Pronoun(person.Female ? "she" : "he") : person.Female ? Words.Her(false) : Words.Pronoun("him"), Agreement.Singular);
+            return new((role == Role.Subject, person.Female) switch
+            {
+                (true, true) => Words.Pronoun("she"),
+                (true, false) => Words.Pronoun("he"),
+                (false, true) => Words.Her(possessive: false),
+                (false, false) => Words.Pronoun("him"),
+            }, Agreement.Singular);
         if (role == Role.Subject)
             _salient = person;
         var form = person.Introduced ? _random.Unit() : 1;
@@ -170,12 +177,13 @@ internal sealed partial class DocumentWriter
     /// <summary>A prepositional phrase inside a noun phrase. Its noun often differs in number from the head: an attractor for agreement.</summary>
     private Node Modifier(NounClass kind, int depth)
     {
+        const NounClass person = NounClass.Person, thing = NounClass.Thing, idea = NounClass.Abstract, place = NounClass.Place, organisation = NounClass.Organisation;
         var (preposition, of) = kind switch
         {
-            NounClass.Person or NounClass.Organisation => _random.Pick([("from", NounClass.Place), ("in", NounClass.Place), ("with", NounClass.Thing), ("of", NounClass.Organisation)]),
-            NounClass.Thing => _random.Pick([("in", NounClass.Place), ("near", NounClass.Place), ("of", NounClass.Person), ("from", NounClass.Person), ("on", NounClass.Thing)]),
-            NounClass.Abstract => _random.Pick([("of", NounClass.Person), ("about", NounClass.Thing), ("about", NounClass.Abstract), ("of", NounClass.Organisation), ("for", NounClass.Place)]),
-            _ => _random.Pick([("of", NounClass.Person), ("near", NounClass.Place), ("in", NounClass.Place), ("with", NounClass.Thing)]),
+            person or organisation => _random.Pick([("from", place), ("in", place), ("with", thing), ("of", organisation)]),
+            thing => _random.Pick([("in", place), ("near", place), ("of", person), ("from", person), ("on", thing)]),
+            idea => _random.Pick([("of", person), ("about", thing), ("about", idea), ("of", organisation), ("for", place)]),
+            _ => _random.Pick([("of", person), ("near", place), ("in", place), ("with", thing)]),
         };
         return Case(preposition, Of(of, depth, Role.Oblique).Head);
     }

@@ -34,7 +34,11 @@ internal static class Words
 
     public static Node Dollar() => new("$", "$", "SYM", "$") { GluedToNext = true };
 
-    public static Node Relative(string form) => form is "where" or "when" ? new(form, form, "ADV", "WRB") : new(form, form, "PRON", form == "who" ? "WP" : "WDT");
+    public static Node Relative(string form) => form switch
+    {
+        "where" or "when" => new(form, form, "ADV", "WRB"),
+        _ => new(form, form, "PRON", form == "who" ? "WP" : "WDT"),
+    };
 
     /// <summary>A pronoun in the form that its place in the sentence asks for.</summary>
     public static Node Pronoun(string form) => form switch

@@ -15,7 +15,9 @@ public static class BpeTrainer
     public const string SpaceMark = "\u2581";
     public static readonly string[] SpecialPieces = ["<unk>", "<s>", "</s>"];
 
-    /// <summary>Merges the commonest pair until <paramref name="vocabularySize"/> pieces exist or no pair occurs twice; ties by ordinal order of the pair.</summary>
+    /// <summary>
+    /// Merges the commonest pair until <paramref name="vocabularySize"/> pieces exist or no pair occurs twice; ties by ordinal order of the pair.
+    /// </summary>
     public static BpeVocabulary Train(IEnumerable<SampleDocument> documents, int vocabularySize)
     {
         var words = CountWords(documents);

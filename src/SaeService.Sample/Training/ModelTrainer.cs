@@ -8,7 +8,7 @@ namespace SaeService.Sample.Training;
 /// the same order on every number of cores, and a model this small gains little from more.
 /// </summary>
 public sealed record TrainingSettings(
-    int Steps = 1000, int Batch = 8, int ContextLength = 256, double LearningRate = 3e-3, int WarmUp = 100, double WeightDecay = 0.1, int Threads = 1);
+    int Steps = 2000, int Batch = 4, int ContextLength = 256, double LearningRate = 3e-3, int WarmUp = 100, double WeightDecay = 0.1, int Threads = 1);
 
 /// <summary>Next-token training by autograd: AdamW, warm-up then cosine to a tenth, gradient norm at most 1.</summary>
 public static class ModelTrainer
