@@ -41,11 +41,12 @@ internal static class Inputs
             tasks), kept);
     }
 
-    public static InformationRules InformationRules(JobRequest request) => new()
+    public static InformationRules InformationRules(StageContext context) => new()
     {
-        MaxTrainWords = request.Information!.MaxTrainWords!.Value,
-        BootstrapSamples = request.Information.BootstrapSamples!.Value,
-        Seed = request.Seed!.Value,
+        MaxTrainWords = context.Request.Information!.MaxTrainWords!.Value,
+        BootstrapSamples = context.Request.Information.BootstrapSamples!.Value,
+        Seed = context.Request.Seed!.Value,
+        Threads = context.Worker.Threads,
     };
 
     public static T ReadJson<T>(string path)

@@ -31,7 +31,7 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
 
     public void Run(Guid stageId, CancellationToken cancellation)
     {
-        using var lease = leases.TryClaimAsync(stageId, _owner, cancellation).GetAwaiter().GetResult();
+        using var lease = leases.TryClaimNextAsync(stageId, _owner, cancellation).GetAwaiter().GetResult();
         if (lease is null)
             return;
         using var scope = logger.BeginScope(new Dictionary<string, object?>

@@ -9,6 +9,7 @@ using Npgsql;
 using SaeService.Api.Jobs;
 using SaeService.Api.Problems;
 using SaeService.Contracts;
+using SaeService.Queueing;
 using SaeService.Storage;
 
 namespace SaeService.Api.Results;
@@ -16,11 +17,11 @@ namespace SaeService.Api.Results;
 /// <summary>Results as files for other tools.</summary>
 public static class ExportEndpoints
 {
-    private static readonly string[] s_exports = ["layers.json", "features.csv", "split.json"];
+    private static readonly string[] s_exports = ["layers.json", "features.csv", "split.json", "words.csv"];
 
     public static void MapExports(this RouteGroupBuilder jobs)
     {
-        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json, features.csv or split.json")
+        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json, features.csv, split.json or words.csv")
             .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
         jobs.MapGet("/{id:guid}/layers/{layer:int}/sae", GetSae).WithName("GetSae")
             .WithSummary("The trained autoencoder in SAELens layout: a zip of cfg.json and sae_weights.safetensors")
@@ -31,7 +32,8 @@ public static class ExportEndpoints
     {
         "layers.json" => SendDocumentAsync(id, db, database, context),
         "features.csv" => SendFeaturesAsync(id, db, database, context),
-        "split.json" => SendSplitAsync(id, db, artifacts, context),
+        "split.json" => SendArtifactAsync(id, StageKind.Prepare, name, "application/json", db, artifacts, context),
+        "words.csv" => SendArtifactAsync(id, StageKind.Inform, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
         _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", s_exports)}."),
     };
 
@@ -41,16 +43,19 @@ public static class ExportEndpoints
         await StoredDocument.SendAsync(database, job, context, "layers.json");
     }
 
-    private static async Task SendSplitAsync(Guid id, SaeDbContext db, ArtifactStore artifacts, HttpContext context)
+    /// <summary>A file that a stage published, as it is.</summary>
+    private static async Task SendArtifactAsync(Guid id, StageKind stage, string name, string contentType, SaeDbContext db, ArtifactStore artifacts, HttpContext context)
     {
         var job = await JobHead.RequireAsync(db, id, context);
-        await job.RequireStageAsync(db, StageKind.Prepare, null, context.RequestAborted);
-        var artifact = await FindAsync(db, id, StageKind.Prepare, null, "split.json", context.RequestAborted);
+        // Where the stage has one run a layer, the file is of the layer that all others follow.
+        int? layer = stage == StageKind.Inform ? StagePlan.ReferenceLayer(job.Layers) : null;
+        await job.RequireStageAsync(db, stage, layer, context.RequestAborted);
+        var artifact = await FindAsync(db, id, stage, layer, name, context.RequestAborted);
         if (StoredDocument.NotModified(context, artifact.Sha256))
             return;
-        context.Response.ContentType = "application/json";
+        context.Response.ContentType = contentType;
         context.Response.ContentLength = artifact.Bytes;
-        context.Response.Headers.ContentDisposition = "attachment; filename=\"split.json\"";
+        context.Response.Headers.ContentDisposition = $"attachment; filename=\"{name}\"";
         await using var file = artifacts.Open(artifact.Key);
         await file.CopyToAsync(context.Response.Body, context.RequestAborted);
     }

@@ -6,7 +6,8 @@ namespace SaeService.Interpretation.Conclusions;
 /// <summary>
 /// Whether the layer's vectors tell more than they should need to (method 4, result rule). Against the word-type table the question is asked of each
 /// label: code length of 1[label] under the table minus under the probe. The control task has no labels in common with the task, so against it
-/// the question is asked of the task as a whole. Both by the lower end of the 95 % document-bootstrap interval.
+/// the question is asked of the task as a whole, and in shares of what there is to know: which labels frequent word types draw decides how many bits
+/// that is. Both by the lower end of the 95 % document-bootstrap interval.
 /// </summary>
 internal sealed class InformationGates
 {
@@ -18,8 +19,9 @@ internal sealed class InformationGates
     {
         _task = task;
         _bootstrap = bootstrap;
-        OverControl = Beats(document =>
-            task.MarginalBits[document] - task.LayerBits[document] - (task.ControlMarginalBits[document] - task.ControlLayerBits[document]));
+        var left = bootstrap.Ratios(task.LayerBits, task.MarginalBits, undefined: 1);
+        var leftOfControl = bootstrap.Ratios(task.ControlLayerBits, task.ControlMarginalBits, undefined: 1);
+        OverControl = DocumentBootstrap.Interval([.. leftOfControl.Zip(left, (control, layer) => control - layer)])[0] > 0;
     }
 
     public bool OverControl { get; }

@@ -20,7 +20,7 @@ internal static class InformStage
         var reference = StagePlan.ReferenceLayer(context.Layers);
         var corpus = Inputs.Corpus(context);
         var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
-        var rules = Inputs.InformationRules(context.Request);
+        var rules = Inputs.InformationRules(context);
         using var activations = Inputs.Activations(context, layer);
         var tokens = Array.ConvertAll(packed, w => context.Request.Information!.SubwordPolicy == "first" ? corpus.FirstToken[w] : corpus.LastToken[w]);
         void Gather(ReadOnlySpan<int> chosen, Span<float> into)
@@ -42,10 +42,10 @@ internal static class InformStage
             context.Progress((double)i / words.Tasks.Count, message: task.Task);
             var chosen = chosenWords[task.Task] = ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed);
             if (layer == reference)
-                lambdas[task.Task] = VInformation.ChooseLambda(words, task, chosen, activations.Dim, Gather, rules).Lambda;
+                lambdas[task.Task] = VInformation.ChooseLambda(words, task, chosen, activations.Dim, Gather, rules, context.Interrupted).Lambda;
             context.Progress((i + 0.3) / words.Tasks.Count, message: task.Task);
             var given = task.Task == "dep" ? words.Tasks.FirstOrDefault(t => t.Task == "pos") : null;
-            measured.Add(VInformation.Measure(words, task, chosen, layer, activations.Dim, Gather, lambdas[task.Task], rules, given));
+            measured.Add(VInformation.Measure(words, task, chosen, layer, activations.Dim, Gather, lambdas[task.Task], rules, given, context.Interrupted));
         }
 
         List<StoredArtifact> artifacts = [context.Write(Artifacts.Information, stream => Inputs.WriteJson(stream, measured))];
