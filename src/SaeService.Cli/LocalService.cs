@@ -45,7 +45,7 @@ public sealed class LocalService : IAsyncDisposable
     {
         var logs = Directory.CreateDirectory(Path.Combine(options.Home, "logs")).FullName;
         var artifacts = Directory.CreateDirectory(Path.Combine(options.Home, "artifacts")).FullName;
-        (ConnectionString, var origin) = await DatabaseAsync(options.Home, ct);
+        (ConnectionString, var origin) = await DatabaseAsync(options.Home, say, ct);
         say($"Postgres: {origin}");
         await HangfireSetup.MigrateAsync(ConnectionString, ct);
 
@@ -79,13 +79,13 @@ public sealed class LocalService : IAsyncDisposable
     }
 
     /// <summary>In this order: the connection string that is set, the compose file's database if it answers, a private cluster.</summary>
-    private async Task<(string ConnectionString, string Origin)> DatabaseAsync(string home, CancellationToken ct)
+    private async Task<(string ConnectionString, string Origin)> DatabaseAsync(string home, Action<string> say, CancellationToken ct)
     {
         if (Environment.GetEnvironmentVariable("ConnectionStrings__Default") is { Length: > 0 } named)
             return (named, "the one ConnectionStrings__Default names");
         if (await ComposeDatabase.FindAsync(ct) is { } compose)
             return (compose, "the compose file's, on 127.0.0.1:54329");
-        _cluster = new PrivateCluster(Path.Combine(home, "postgres"));
+        _cluster = new PrivateCluster(Path.Combine(home, "postgres"), say);
         try
         {
             return (await _cluster.EnsureStartedAsync(ct), $"a private cluster in {_cluster.Folder}");

@@ -83,6 +83,29 @@ public sealed class PrivateClusterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_server_ends_with_the_last_process_that_uses_it_even_where_that_is_killed()
+    {
+        if (!OperatingSystem.IsLinux() || Programs.OnPath("flock") is null)
+            Assert.Skip("needs flock");
+        var cluster = await OpenAsync();
+        var connection = await cluster.EnsureStartedAsync(Token);
+        using var server = Process.GetProcessById(int.Parse(
+            (await File.ReadAllLinesAsync(Path.Combine(cluster.Folder, "data", "postmaster.pid"), Token))[0], CultureInfo.InvariantCulture));
+        // As if killed: the watchdog's pipe and the shared lock close without a word.
+        var watchdog = cluster.AbandonAsync();
+        var successor = new PrivateCluster(cluster.Folder);
+        _clusters.Add(successor);
+        Assert.Equal(connection, await successor.EnsureStartedAsync(Token));
+        await watchdog;
+        await ExecuteAsync(connection, "SELECT 1");
+        Assert.False(server.HasExited);
+
+        await successor.AbandonAsync();
+        await server.WaitForExitAsync(Token);
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => ExecuteAsync(connection, "SELECT 1"));
+    }
+
+    [Fact]
     public async Task A_cluster_of_another_version_is_refused_and_left_alone()
     {
         var cluster = await OpenAsync();
@@ -141,7 +164,7 @@ public sealed class PrivateClusterTests : IAsyncLifetime
     {
         try
         {
-            await PostgresPrograms.FindAsync(null, _parent, Token);
+            await PostgresPrograms.FindAsync(null, _parent, Path.Combine(_parent, "postgres-binaries"), _ => { }, Token);
         }
         catch (PostgresUnavailableException error)
         {

@@ -21,50 +21,67 @@ public sealed class PrivateCluster : IAsyncDisposable
     private const string User = "sae";
     private const string Database = "sae";
     private const string RootFolder = "/var/lib/saeservice";
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
     private readonly bool _throwaway;
+    private readonly string _downloads;
+    private readonly Action<string> _say;
     private ServiceUser? _user;
     private FileStream? _inUse;
     private Process? _watchdog;
     private PostgresPrograms? _programs;
 
-    public PrivateCluster(string folder)
-        : this(Reachable(Path.GetFullPath(folder)), throwaway: false)
+    /// <param name="folder">Of the cluster. Where PostgreSQL has to be fetched, it is kept in <c>postgres-binaries</c> beside this folder.</param>
+    /// <param name="say">Told what takes long.</param>
+    public PrivateCluster(string folder, Action<string>? say = null)
+        : this(Reachable(Path.GetFullPath(folder)), null, say, throwaway: false)
     {
     }
 
-    private PrivateCluster(string folder, bool throwaway) => (Folder, _throwaway) = (folder, throwaway);
+    private PrivateCluster(string folder, string? downloads, Action<string>? say, bool throwaway)
+    {
+        (Folder, _say, _throwaway) = (folder, say ?? (_ => { }), throwaway);
+        _downloads = Path.Combine(downloads ?? Path.GetDirectoryName(folder) ?? folder, "postgres-binaries");
+    }
 
     public string Folder { get; }
 
     private string Data => Path.Combine(Folder, "data");
     private string Log => Path.Combine(Folder, "postgres.log");
 
+    // Two processes must not make, start or stop the cluster at once.
+    private string LockFile => Path.Combine(Folder, "lock");
+
+    // Held shared by every process that uses the cluster, while it lives: whoever stops last stops the server.
+    private string InUseFile => Path.Combine(Folder, "in-use");
+
     /// <summary>
     /// A cluster for tests: in a temporary folder, without durability, removed by <see cref="StopAsync"/>. On Unix a watchdog removes it even
     /// where this process is killed.
     /// </summary>
-    public static PrivateCluster Throwaway() => new(Reachable(Directory.CreateTempSubdirectory("sae-postgres-").FullName), throwaway: true);
+    public static PrivateCluster Throwaway() =>
+        new(Reachable(Directory.CreateTempSubdirectory("sae-postgres-").FullName), OwnFolder, say: null, throwaway: true);
 
     /// <summary>Makes the cluster where there is none and starts it where it does not run.</summary>
     /// <returns>A connection string to its database.</returns>
-    /// <exception cref="PostgresUnavailableException">No binaries, binaries of another version, or a server that does not start; the message says what to do.</exception>
+    /// <exception cref="PostgresUnavailableException">
+    /// No programs, programs of another version, or a server that does not start; the message says what to do.
+    /// </exception>
     public async Task<string> EnsureStartedAsync(CancellationToken cancellation = default)
     {
         _user = ServiceUser.ForRoot();
         Directory.CreateDirectory(Folder);
         if (Folder.StartsWith(RootFolder + "/", StringComparison.Ordinal) && !OperatingSystem.IsWindows())
             File.SetUnixFileMode(RootFolder, (UnixFileMode)0b111_101_101);
-        await using var alone = await LockAsync(cancellation);
+        await using var alone = await FileLock.TakeAsync(LockFile, s_patience, cancellation);
         var versionFile = Path.Combine(Data, "PG_VERSION");
-        int? major = File.Exists(versionFile) ? int.Parse((await File.ReadAllTextAsync(versionFile, cancellation)).Trim().Split('.')[0], CultureInfo.InvariantCulture) : null;
-        _programs = await PostgresPrograms.FindAsync(major, Folder, cancellation);
+        int? major = File.Exists(versionFile)
+            ? int.Parse((await File.ReadAllTextAsync(versionFile, cancellation)).Trim().Split('.')[0], CultureInfo.InvariantCulture) : null;
+        _programs = await PostgresPrograms.FindAsync(major, Folder, _downloads, _say, cancellation);
         if (major is null)
             await InitialiseAsync(cancellation);
-        // Held while this process lives, and shared: whoever stops last stops the server.
-        _inUse ??= new FileStream(Path.Combine(Folder, "in-use"), FileMode.OpenOrCreate, FileAccess.Read, FileShare.Read);
+        _inUse ??= new FileStream(InUseFile, FileMode.OpenOrCreate, FileAccess.Read, FileShare.Read);
         var port = RunningPort() ?? await StartAsync(cancellation);
-        if (_throwaway && !OperatingSystem.IsWindows())
-            _watchdog ??= StartWatchdog();
+        _watchdog ??= StartWatchdog();
         return await EnsureDatabaseAsync(port, cancellation);
     }
 
@@ -73,13 +90,13 @@ public sealed class PrivateCluster : IAsyncDisposable
     {
         if (_programs is null)
             return;
-        await using (var alone = await LockAsync(cancellation))
+        await using (var alone = await FileLock.TakeAsync(LockFile, s_patience, cancellation))
         {
             _inUse?.Dispose();
             _inUse = null;
             if (!InUseByOthers() && RunningPort() is not null)
             {
-                var (code, output) = await Programs.RunAsync(_programs.PgCtl, ["-D", Data, "-m", "fast", "-w", "-t", "60", "stop"], _user, cancellation);
+                var (code, output) = await Programs.RunAsync(StopCommand("fast"), _user, cancellation);
                 if (code != 0 && RunningPort() is not null)
                     throw new PostgresUnavailableException($"the cluster in {Folder} did not stop: {output}");
             }
@@ -88,7 +105,16 @@ public sealed class PrivateCluster : IAsyncDisposable
             Directory.Delete(Folder, recursive: true);
         if (_watchdog is not null)
         {
-            _watchdog.StandardInput.Close();
+            // A line tells it that all is done; an end without one, that this process was killed.
+            try
+            {
+                await _watchdog.StandardInput.WriteLineAsync();
+                _watchdog.StandardInput.Close();
+            }
+            catch (IOException)
+            {
+                // Somebody killed it.
+            }
             await _watchdog.WaitForExitAsync(cancellation);
             _watchdog.Dispose();
             _watchdog = null;
@@ -96,6 +122,17 @@ public sealed class PrivateCluster : IAsyncDisposable
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
+
+    /// <summary>For tests: lets go of everything as the end of a killed process does, and waits until the watchdog has done its part.</summary>
+    internal async Task AbandonAsync()
+    {
+        _inUse?.Dispose();
+        _inUse = null;
+        _watchdog!.StandardInput.Close();
+        await _watchdog.WaitForExitAsync();
+        _watchdog.Dispose();
+        _watchdog = null;
+    }
 
     private async Task InitialiseAsync(CancellationToken cancellation)
     {
@@ -115,10 +152,11 @@ public sealed class PrivateCluster : IAsyncDisposable
         if (_user is not null)
             await _user.OwnAsync(Folder, cancellation);
 
-        List<string> arguments = ["-D", unfinished, "-U", User, "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--no-locale"];
+        List<string> command =
+            [.. _programs!.Command("initdb"), "-D", unfinished, "-U", User, "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--no-locale"];
         if (_throwaway)
-            arguments.Add("--no-sync");
-        var (code, output) = await Programs.RunAsync(_programs!.InitDb, arguments, _user, cancellation);
+            command.Add("--no-sync");
+        var (code, output) = await Programs.RunAsync(command, _user, cancellation);
         if (code != 0)
             throw new PostgresUnavailableException($"initdb could not make a cluster in {Folder}:{Environment.NewLine}{output}");
         await File.AppendAllTextAsync(Path.Combine(unfinished, "postgresql.conf"),
@@ -136,21 +174,25 @@ public sealed class PrivateCluster : IAsyncDisposable
     private async Task<int> StartAsync(CancellationToken cancellation)
     {
         var portFile = Path.Combine(Folder, "port");
-        int? last = File.Exists(portFile) && int.TryParse(await File.ReadAllTextAsync(portFile, cancellation), CultureInfo.InvariantCulture, out var read) ? read : null;
+        int? last = File.Exists(portFile)
+            && int.TryParse(await File.ReadAllTextAsync(portFile, cancellation), CultureInfo.InvariantCulture, out var read) ? read : null;
         var output = "";
         for (var attempt = 0; attempt < 5; attempt++)
         {
             var port = attempt == 0 && last is { } old && IsFree(old) ? old : FreePort();
             var begin = File.Exists(Log) ? new FileInfo(Log).Length : 0;
-            (var code, output) = await Programs.RunAsync(_programs!.PgCtl,
-                ["-D", Data, "-l", Log, "-o", string.Create(CultureInfo.InvariantCulture, $"-p {port}"), "-w", "-t", "60", "start"], _user, cancellation);
+            // Without jit: fetched programs are without its compiler, and our queries are too short to gain by it.
+            var options = string.Create(CultureInfo.InvariantCulture, $"-p {port} -c jit=off");
+            (var code, output) = await Programs.RunAsync(
+                [.. _programs!.Command("pg_ctl"), "-D", Data, "-l", Log, "-o", options, "-w", "-t", "60", "start"], _user, cancellation);
             if (code == 0)
             {
                 await File.WriteAllTextAsync(portFile, port.ToString(CultureInfo.InvariantCulture), cancellation);
                 return port;
             }
             output += Environment.NewLine + Tail(begin);
-            if (!output.Contains("could not bind", StringComparison.Ordinal) && !output.Contains("could not create any TCP/IP sockets", StringComparison.Ordinal))
+            if (!output.Contains("could not bind", StringComparison.Ordinal)
+                && !output.Contains("could not create any TCP/IP sockets", StringComparison.Ordinal))
                 break;
         }
         throw new PostgresUnavailableException($"PostgreSQL {_programs!.Major} did not start in {Folder}:{Environment.NewLine}{output.Trim()}");
@@ -170,7 +212,8 @@ public sealed class PrivateCluster : IAsyncDisposable
         {
             return null;
         }
-        if (lines.Length < 4 || !int.TryParse(lines[0], CultureInfo.InvariantCulture, out var id) || !int.TryParse(lines[3], CultureInfo.InvariantCulture, out var port))
+        if (lines.Length < 4 || !int.TryParse(lines[0], CultureInfo.InvariantCulture, out var id)
+            || !int.TryParse(lines[3], CultureInfo.InvariantCulture, out var port))
             return null;
         if (IsServer(id) is not { } ours)
             return null;
@@ -209,11 +252,14 @@ public sealed class PrivateCluster : IAsyncDisposable
             Password = (await File.ReadAllTextAsync(Path.Combine(Folder, "password"), cancellation)).Trim(),
             Database = "postgres",
             Pooling = false,
+            // Encryption by Kerberos is nothing for a server on loopback, and a machine without its library would be told so on every start.
+            GssEncryptionMode = GssEncryptionMode.Disable,
         };
         await using (var connection = new NpgsqlConnection(settings.ConnectionString))
         {
             await connection.OpenAsync(cancellation);
-            await using var exists = new NpgsqlCommand("SELECT 1 FROM pg_database WHERE datname = $1", connection) { Parameters = { new() { Value = Database } } };
+            await using var exists = new NpgsqlCommand("SELECT 1 FROM pg_database WHERE datname = $1", connection);
+            exists.Parameters.Add(new() { Value = Database });
             if (await exists.ExecuteScalarAsync(cancellation) is null)
             {
                 await using var create = new NpgsqlCommand($"CREATE DATABASE {Database}", connection);
@@ -225,13 +271,32 @@ public sealed class PrivateCluster : IAsyncDisposable
         return settings.ConnectionString;
     }
 
-    // Blocks until this process is gone, however it went: then the pipe closes. Nothing else inherits its other end.
-    private Process StartWatchdog()
+    private IReadOnlyList<string> StopCommand(string mode) => [.. _programs!.Command("pg_ctl"), "-D", Data, "-m", mode, "-w", "-t", "60", "stop"];
+
+    /// <summary>
+    /// A shell that blocks until this process is gone, however it went: then the pipe closes, since nothing else inherits its other end. Where
+    /// this process was killed, the shell stops the server: a throwaway one at once and with its folder; a durable one after its clients have had
+    /// time to leave it in order, unless another process uses it by then. Null where the system cannot do it; then the next start finds the server
+    /// running.
+    /// </summary>
+    private Process? StartWatchdog()
     {
-        var stop = string.Join(' ', ((IEnumerable<string>)[.. _user?.Prefix() ?? [], _programs!.PgCtl, "-D", Data, "-m", "immediate", "-w", "stop"]).Select(Quote));
-        var script = $"trap '' INT TERM HUP; cd /; read -r _; [ -d {Quote(Data)} ] || exit 0; {stop} >/dev/null 2>&1; rm -rf {Quote(Folder)}";
-        return Process.Start(new ProcessStartInfo("/bin/sh", ["-c", script]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        if (OperatingSystem.IsWindows() || (!_throwaway && Programs.OnPath("flock") is null))
+            return null;
+        string[] user = [.. _user?.Prefix() ?? []];
+        var afterwards = _throwaway
+            ? $"{Line([.. user, .. StopCommand("immediate")])}; rm -rf {Quote(Folder)}"
+            : $"sleep 5; {Line(["flock", LockFile, "flock", "-n", InUseFile, .. user, .. StopCommand("fast")])}";
+        var script = $"trap '' INT TERM HUP; cd /; read -r _ && exit; exec >/dev/null 2>&1; {afterwards}";
+        return Process.Start(new ProcessStartInfo("/bin/sh", ["-c", script])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        });
     }
+
+    private static string Line(IEnumerable<string> command) => string.Join(' ', command.Select(Quote));
 
     private static string Quote(string text) => "'" + text.Replace("'", "'\\''") + "'";
 
@@ -239,28 +304,12 @@ public sealed class PrivateCluster : IAsyncDisposable
     {
         try
         {
-            using var exclusive = new FileStream(Path.Combine(Folder, "in-use"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            using var exclusive = new FileStream(InUseFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             return false;
         }
         catch (IOException)
         {
             return true;
-        }
-    }
-
-    // Two processes must not make or start the cluster at once.
-    private async Task<FileStream> LockAsync(CancellationToken cancellation)
-    {
-        for (var waited = Stopwatch.StartNew(); ;)
-        {
-            try
-            {
-                return new FileStream(Path.Combine(Folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException e) when (waited.Elapsed < TimeSpan.FromMinutes(2) && e is not DirectoryNotFoundException)
-            {
-                await Task.Delay(50, cancellation);
-            }
         }
     }
 
@@ -294,6 +343,11 @@ public sealed class PrivateCluster : IAsyncDisposable
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
+
+    /// <summary>For what outlives a throwaway cluster; never the common temporary folder, where anybody could put programs for us to run.</summary>
+    private static string OwnFolder =>
+        !OperatingSystem.IsWindows() && Environment.IsPrivilegedProcess ? RootFolder
+        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "saeservice");
 
     /// <summary>The folder itself where the server's user can get to it, else one that stands for it.</summary>
     private static string Reachable(string folder)
