@@ -15,7 +15,8 @@ public sealed partial class Doorbell(IDbContextFactory<SaeDbContext> contexts, I
         {
             await using var db = await contexts.CreateDbContextAsync(cancellation);
             var ready = await db.Stages
-                .Where(x => x.JobId == jobId && x.Status == Contracts.StageStatus.Ready && x.HangfireJobId == null && (x.NotBefore == null || x.NotBefore <= DateTimeOffset.UtcNow))
+                .Where(x => x.JobId == jobId && x.Status == Contracts.StageStatus.Ready && x.HangfireJobId == null
+                    && (x.NotBefore == null || x.NotBefore <= DateTimeOffset.UtcNow))
                 .OrderBy(x => x.Ordinal).Select(x => x.Id).ToListAsync(cancellation);
             foreach (var stageId in ready)
                 await RingStageAsync(db, stageId, cancellation);

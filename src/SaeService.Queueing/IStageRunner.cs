@@ -9,9 +9,10 @@ namespace SaeService.Queueing;
 public interface IStageRunner
 {
     /// <summary>
-    /// Claims the stage and works it off; returns at once where the claim is not granted, since a doorbell may ring twice. Synchronous:
-    /// numeric scopes are bound to a thread.
+    /// Claims a stage and works it off: this one, or one that is to be done before it. Returns at once where there is nothing to do, since a
+    /// doorbell may ring twice. Synchronous: numeric scopes are bound to a thread.
     /// </summary>
+    /// <param name="stageId">The stage that the ring was for.</param>
     /// <param name="cancellation">Asks for a stop when the process shuts down.</param>
     [AutomaticRetry(Attempts = 0)]
     [Queue(HangfireSetup.Queue)]

@@ -23,8 +23,8 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
     /// <exception cref="ProblemException">
     /// <see cref="ProblemCodes.IdempotencyMismatch"/>, <see cref="ProblemCodes.IdempotencyInFlight"/>, <see cref="ProblemCodes.TooManyQueuedJobs"/>.
     /// </exception>
-    public async Task<Submission> SubmitAsync(JobRequest resolved, IReadOnlyList<int> layers, Guid? apiKeyId, Idempotency? idempotency = null, int? maxQueued = null,
-        CancellationToken cancellation = default)
+    public async Task<Submission> SubmitAsync(JobRequest resolved, IReadOnlyList<int> layers, Guid? apiKeyId, Idempotency? idempotency = null,
+        int? maxQueued = null, CancellationToken cancellation = default)
     {
         var owner = apiKeyId ?? Guid.Empty;
         await using var db = await contexts.CreateDbContextAsync(cancellation);
@@ -33,9 +33,11 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
         {
             // Two requests with one key at once: the second must not wait for the first, and must not make a second job.
             var name = $"idempotency/{owner:N}/{idempotency.Key}";
-            var alone = await db.Database.SqlQuery<bool>($"SELECT pg_try_advisory_xact_lock(hashtextextended({name}, 0)) AS \"Value\"").SingleAsync(cancellation);
+            var alone = await db.Database
+                .SqlQuery<bool>($"SELECT pg_try_advisory_xact_lock(hashtextextended({name}, 0)) AS \"Value\"").SingleAsync(cancellation);
             if (!alone)
-                throw new ProblemException(ProblemCodes.IdempotencyInFlight, $"A request with the idempotency key '{idempotency.Key}' is being worked on; ask again.");
+                throw new ProblemException(ProblemCodes.IdempotencyInFlight,
+                    $"A request with the idempotency key '{idempotency.Key}' is being worked on; ask again.");
             if (await FindReplayAsync(db, owner, idempotency, cancellation) is { } earlier)
                 return new Submission(earlier, Replayed: true);
         }
@@ -45,7 +47,8 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
             await db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended({"queued/" + owner.ToString("N")}, 0))", cancellation);
             var queued = await db.Jobs.CountAsync(x => x.ApiKeyId == apiKeyId && x.Status == JobStatus.Queued, cancellation);
             if (queued >= most)
-                throw new ProblemException(ProblemCodes.TooManyQueuedJobs, $"{queued} jobs of this key are queued, and {most} may be. Wait for one to start, or cancel one.");
+                throw new ProblemException(ProblemCodes.TooManyQueuedJobs,
+                    $"{queued} jobs of this key are queued, and {most} may be. Wait for one to start, or cancel one.");
         }
 
         var job = new JobRow
@@ -63,7 +66,14 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
         await db.SaveChangesAsync(cancellation);
         db.Stages.AddRange(StagePlan.Create(job.Id, layers));
         if (idempotency is not null)
-            db.IdempotencyKeys.Add(new IdempotencyKeyRow { Owner = owner, Key = idempotency.Key, BodySha256 = idempotency.BodySha256, JobId = job.Id, CreatedAt = job.CreatedAt });
+            db.IdempotencyKeys.Add(new IdempotencyKeyRow
+            {
+                Owner = owner,
+                Key = idempotency.Key,
+                BodySha256 = idempotency.BodySha256,
+                JobId = job.Id,
+                CreatedAt = job.CreatedAt,
+            });
         JobTransitions.Emit(db, job.Id, "job.queued", attempt: job.Attempt);
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
@@ -106,14 +116,17 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
 
     /// <summary>Starts a failed or cancelled job again: what succeeded is kept, the rest is to be done.</summary>
     /// <returns>The job's attempt now.</returns>
-    /// <exception cref="ProblemException"><see cref="ProblemCodes.NotFound"/>, or <see cref="ProblemCodes.Conflict"/>: it has not failed or been cancelled.</exception>
+    /// <exception cref="ProblemException">
+    /// <see cref="ProblemCodes.NotFound"/>, or <see cref="ProblemCodes.Conflict"/>: it has not failed or been cancelled.
+    /// </exception>
     public async Task<int> RetryAsync(Guid jobId, CancellationToken cancellation = default)
     {
         await using var db = await contexts.CreateDbContextAsync(cancellation);
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         var status = await JobTransitions.LockAsync(db, jobId, cancellation) ?? throw NotFound(jobId);
         if (status is not (JobStatus.Failed or JobStatus.Cancelled))
-            throw new ProblemException(ProblemCodes.Conflict, $"Only a failed or cancelled job can be tried again; this one is {status.ToString().ToLowerInvariant()}.");
+            throw new ProblemException(ProblemCodes.Conflict,
+                $"Only a failed or cancelled job can be tried again; this one is {status.ToString().ToLowerInvariant()}.");
         await db.Database.ExecuteSqlAsync(
             $"""
             UPDATE stages SET status = 'Waiting', failures = 0, not_before = NULL, error = NULL, fraction = 0, message = NULL, tokens_per_second = NULL,

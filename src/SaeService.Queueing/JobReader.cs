@@ -36,7 +36,8 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
     public async Task<Job?> GetAsync(Guid jobId, Guid? apiKeyId = null, CancellationToken cancellation = default)
     {
         await using var db = await contexts.CreateDbContextAsync(cancellation);
-        var job = await db.Jobs.AsNoTracking().Where(x => x.Id == jobId && (apiKeyId == null || x.ApiKeyId == apiKeyId)).Select(WithoutDocument).SingleOrDefaultAsync(cancellation);
+        var job = await db.Jobs.AsNoTracking().Where(x => x.Id == jobId && (apiKeyId == null || x.ApiKeyId == apiKeyId))
+            .Select(WithoutDocument).SingleOrDefaultAsync(cancellation);
         return job is null ? null : (await ToJobsAsync(db, [job], cancellation))[0];
     }
 
@@ -108,7 +109,9 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
             FinishedAt = job.FinishedAt,
             Request = request,
             Error = job.ErrorJson is null ? null : JsonSerializer.Deserialize<Problem>(job.ErrorJson, Wire.Json),
-            Urls = new JobUrls(self, self + "/events", self + "/cancel", self + "/retry", self + "/layers", self + "/mutual-information", self + "/profiles", $"/jobs/{job.Id:D}"),
+            Urls = new JobUrls(
+                self, self + "/events", self + "/cancel", self + "/retry", self + "/layers",
+                self + "/mutual-information", self + "/profiles", $"/jobs/{job.Id:D}"),
             Metadata = request.Metadata ?? new Dictionary<string, string>(),
         };
     }
@@ -116,9 +119,11 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
     private async Task<IReadOnlyList<Job>> ToJobsAsync(SaeDbContext db, List<JobRow> jobs, CancellationToken cancellation)
     {
         var ids = jobs.ConvertAll(x => x.Id);
-        var stages = (await db.Stages.AsNoTracking().Where(x => ids.Contains(x.JobId)).OrderBy(x => x.Ordinal).ToListAsync(cancellation)).ToLookup(x => x.JobId);
+        var stages = (await db.Stages.AsNoTracking().Where(x => ids.Contains(x.JobId)).OrderBy(x => x.Ordinal)
+            .ToListAsync(cancellation)).ToLookup(x => x.JobId);
         var layers = (await db.Layers.AsNoTracking().Where(x => ids.Contains(x.JobId))
-            .Select(x => new LayerRow { JobId = x.JobId, Layer = x.Layer, Fvu = x.Fvu, SaeJson = "", TrainingJson = "" }).ToListAsync(cancellation)).ToLookup(x => x.JobId);
+            .Select(x => new LayerRow { JobId = x.JobId, Layer = x.Layer, Fvu = x.Fvu, SaeJson = "", TrainingJson = "" })
+            .ToListAsync(cancellation)).ToLookup(x => x.JobId);
         var now = time.GetUtcNow();
         return [.. jobs.Select(job => ToJob(job, [.. stages[job.Id]], [.. layers[job.Id]], now))];
     }
@@ -144,7 +149,8 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
     private static LayerProgress ProgressOf(int layer, IReadOnlyList<StageRow> stages, IReadOnlyList<LayerRow> layers)
     {
         var furthest = Furthest(stages.Where(x => x.Layer == layer && x.Status is not (StageStatus.Waiting or StageStatus.Ready) && x.StartedAt is not null));
-        return new LayerProgress(layer, furthest?.Kind, furthest?.Status, furthest is null ? 0 : furthest.Status == StageStatus.Succeeded ? 1 : furthest.Fraction,
+        return new LayerProgress(layer, furthest?.Kind, furthest?.Status,
+            furthest is null ? 0 : furthest.Status == StageStatus.Succeeded ? 1 : furthest.Fraction,
             layers.FirstOrDefault(x => x.Layer == layer)?.Fvu, furthest?.Message);
     }
 

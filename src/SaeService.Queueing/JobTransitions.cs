@@ -49,8 +49,8 @@ internal static class JobTransitions
     /// </summary>
     /// <param name="stage">As it is under the lock: running.</param>
     /// <param name="delay">Wait before the next attempt.</param>
-    public static async Task FailAttemptAsync(SaeDbContext db, JobStatus job, StageRow stage, Problem problem, bool transient, TimeSpan delay, QueueOptions options,
-        CancellationToken cancellation)
+    public static async Task FailAttemptAsync(SaeDbContext db, JobStatus job, StageRow stage, Problem problem, bool transient, TimeSpan delay,
+        QueueOptions options, CancellationToken cancellation)
     {
         if (job != JobStatus.Running)
         {
@@ -136,7 +136,8 @@ internal static class JobTransitions
         var type = "job." + status.ToString().ToLowerInvariant();
         Emit(db, jobId, type, message: error?.Detail ?? error?.Title);
 
-        var request = JsonSerializer.Deserialize<JobRequest>(await db.Jobs.Where(x => x.Id == jobId).Select(x => x.RequestJson).SingleAsync(cancellation), Wire.Json)!;
+        var request = JsonSerializer.Deserialize<JobRequest>(
+            await db.Jobs.Where(x => x.Id == jobId).Select(x => x.RequestJson).SingleAsync(cancellation), Wire.Json)!;
         if (request.Webhook is { } webhook)
         {
             var now = TimeProvider.System.GetUtcNow();

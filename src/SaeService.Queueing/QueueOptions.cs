@@ -28,6 +28,12 @@ public sealed record QueueOptions
     /// <summary>A ready stage rung this long ago that no Hangfire queue holds is rung again.</summary>
     public TimeSpan RingAgainAfter { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How often the artifact store is swept of what dead writers left.</summary>
+    public TimeSpan SweepInterval { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>An unfinished file that nobody has written to for this long has no writer any more.</summary>
+    public TimeSpan OrphanAge { get; init; } = TimeSpan.FromDays(1);
+
     /// <summary>How long an idempotency key is remembered.</summary>
     public TimeSpan IdempotencyRetention { get; init; } = TimeSpan.FromHours(24);
 }

@@ -9,12 +9,13 @@ namespace SaeService.Queueing;
 
 /// <summary>
 /// Makes up for whatever a dead process left half done: rings for ready stages that no queue holds, takes back stages of lost workers,
-/// settles cancelled jobs. Runs in every process; one of them at a time does the work.
+/// settles cancelled jobs, removes files of dead writers. Runs in every process; one of them at a time does the work.
 /// </summary>
-public sealed partial class Reconciler(IDbContextFactory<SaeDbContext> contexts, NpgsqlDataSource source, StageLeases leases, Doorbell doorbell, QueueOptions options,
-    ILogger<Reconciler> logger) : BackgroundService
+public sealed partial class Reconciler(IDbContextFactory<SaeDbContext> contexts, NpgsqlDataSource source, StageLeases leases, Doorbell doorbell,
+    ArtifactStore artifacts, QueueOptions options, ILogger<Reconciler> logger) : BackgroundService
 {
     private const long LockKey = 0x736165_0002;
+    private long? _swept;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -50,6 +51,12 @@ public sealed partial class Reconciler(IDbContextFactory<SaeDbContext> contexts,
             await RingAsync(db, cancellation);
             var forgotten = DateTimeOffset.UtcNow - options.IdempotencyRetention;
             await db.IdempotencyKeys.Where(x => x.CreatedAt < forgotten).ExecuteDeleteAsync(cancellation);
+            if (_swept is not { } swept || TimeProvider.System.GetElapsedTime(swept) >= options.SweepInterval)
+            {
+                _swept = TimeProvider.System.GetTimestamp();
+                if (artifacts.RemoveOrphans(options.OrphanAge) is > 0 and var removed)
+                    Swept(logger, removed);
+            }
         }
         finally
         {
@@ -101,6 +108,9 @@ public sealed partial class Reconciler(IDbContextFactory<SaeDbContext> contexts,
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A round of reconciliation failed")]
     private static partial void RoundFailed(ILogger logger, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Removed {Count} unfinished files of writers that died")]
+    private static partial void Swept(ILogger logger, int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Took back {Count} stages of lost workers")]
     private static partial void TakenBack(ILogger logger, int count);

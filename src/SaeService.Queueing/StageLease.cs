@@ -91,7 +91,8 @@ public sealed partial class StageLease : IDisposable
     public async Task<string> PublishedKeyAsync(StageKind stage, int? layer, string name, CancellationToken cancellation = default)
     {
         await using var db = await _contexts.CreateDbContextAsync(cancellation);
-        return await db.Artifacts.Where(x => x.JobId == JobId && x.Stage == stage && x.Layer == layer && x.Name == name).Select(x => x.Key).SingleOrDefaultAsync(cancellation)
+        return await db.Artifacts.Where(x => x.JobId == JobId && x.Stage == stage && x.Layer == layer && x.Name == name)
+            .Select(x => x.Key).SingleOrDefaultAsync(cancellation)
             ?? throw new InvalidOperationException($"stage {stage}{(layer is { } l ? $" of layer {l}" : "")} of job {JobId} has published no '{name}'");
     }
 
@@ -100,7 +101,8 @@ public sealed partial class StageLease : IDisposable
     public void ReportProgress(double fraction, double? tokensPerSecond = null, string? message = null)
     {
         fraction = double.IsFinite(fraction) ? Math.Clamp(fraction, 0, 1) : 0;
-        var progress = new Progress(fraction, tokensPerSecond is { } pace && double.IsFinite(pace) ? pace : null, message is null ? null : StorableText.Plain(message),
+        var progress = new Progress(fraction, tokensPerSecond is { } pace && double.IsFinite(pace) ? pace : null,
+            message is null ? null : StorableText.Plain(message),
             Environment.TickCount64);
         lock (_lock)
             _progress = progress;
@@ -162,7 +164,8 @@ public sealed partial class StageLease : IDisposable
     /// <summary>Ends the attempt with a failure. A transient one is tried again after a while, a few times; any other fails the job.</summary>
     /// <returns>False where another attempt owns the stage by now.</returns>
     public Task<bool> FailAsync(Problem problem, bool transient, CancellationToken cancellation = default) =>
-        EndAsync((db, job, stage) => JobTransitions.FailAttemptAsync(db, job, stage, problem, transient, _options.RetryDelay * Math.Pow(4, stage.Failures), _options, cancellation),
+        EndAsync((db, job, stage) => JobTransitions.FailAttemptAsync(
+            db, job, stage, problem, transient, _options.RetryDelay * Math.Pow(4, stage.Failures), _options, cancellation),
             cancellation);
 
     /// <summary>

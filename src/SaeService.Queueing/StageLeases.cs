@@ -8,8 +8,8 @@ using SaeService.Storage;
 namespace SaeService.Queueing;
 
 /// <summary>Grants stages to workers, each to one at a time, and takes back those of workers that were lost.</summary>
-public sealed class StageLeases(IDbContextFactory<SaeDbContext> contexts, NpgsqlDataSource source, Doorbell doorbell, ArtifactStore artifacts, QueueOptions options,
-    ILogger<StageLease> logger)
+public sealed class StageLeases(IDbContextFactory<SaeDbContext> contexts, NpgsqlDataSource source, Doorbell doorbell, ArtifactStore artifacts,
+    QueueOptions options, ILogger<StageLease> logger)
 {
     /// <summary>
     /// Claims a stage: ready and not to be waited for, or running with a lease that has expired. The claim is a compare-and-set, so of any
@@ -54,6 +54,33 @@ public sealed class StageLeases(IDbContextFactory<SaeDbContext> contexts, Npgsql
         return new StageLease(contexts, source, doorbell, artifacts, options, logger, stage, request, job.Layers, shutdown);
     }
 
+    /// <summary>
+    /// Claims what is best worked on, for a worker that a ring has woken: of the oldest job with anything ready, the stage furthest along, so that
+    /// jobs and their layers are finished one after another and not all of them at the same late time. A ring leads to one claim at most, whatever
+    /// stage it was for; and as each ready stage has rung once, as many stages are claimed as are ready.
+    /// </summary>
+    /// <param name="rung">The stage that rang: claimed where none is ready, if its worker was lost.</param>
+    /// <returns>Null where there is nothing to do.</returns>
+    public async Task<StageLease?> TryClaimNextAsync(Guid rung, string owner, CancellationToken shutdown = default)
+    {
+        var kinds = Enum.GetNames<StageKind>();
+        while (true)
+        {
+            await using var command = source.CreateCommand(
+                """
+                SELECT s.id FROM stages s JOIN jobs j ON j.id = s.job_id
+                WHERE s.status = 'Ready' AND (s.not_before IS NULL OR s.not_before <= clock_timestamp()) AND j.status IN ('Queued', 'Running')
+                ORDER BY j.created_at, j.id, array_position($1, s.kind::text) DESC, s.layer LIMIT 1
+                """);
+            command.Parameters.Add(new() { Value = kinds });
+            if (await command.ExecuteScalarAsync(shutdown) is not Guid best)
+                return await TryClaimAsync(rung, owner, shutdown);
+            // Where another worker was faster, the stage is ready no more and the next look finds another or none.
+            if (await TryClaimAsync(best, owner, shutdown) is { } lease)
+                return lease;
+        }
+    }
+
     /// <summary>Takes back every running stage whose lease has expired.</summary>
     /// <returns>How many.</returns>
     public async Task<int> TakeBackExpiredAsync(CancellationToken cancellation = default)
@@ -87,9 +114,11 @@ public sealed class StageLeases(IDbContextFactory<SaeDbContext> contexts, Npgsql
         var where = stage.Layer is { } layer ? $"stage {Name(stage.Kind)} of layer {layer}" : $"stage {Name(stage.Kind)}";
         var last = stage.Failures + 1 >= options.MaxFailures;
         var detail = last
-            ? $"The worker was lost in {where}, attempt {stage.Attempt}, after earlier failures. Most often such a process ran out of memory or its native library aborted."
+            ? $"The worker was lost in {where}, attempt {stage.Attempt}, after earlier failures. "
+                + $"Most often such a process ran out of memory or its native library aborted."
             : $"The worker was lost in {where}, attempt {stage.Attempt}.";
-        await JobTransitions.FailAttemptAsync(db, job, stage, ProblemCodes.Create(ProblemCodes.WorkerLost, detail), transient: true, TimeSpan.Zero, options, cancellation);
+        await JobTransitions.FailAttemptAsync(
+            db, job, stage, ProblemCodes.Create(ProblemCodes.WorkerLost, detail), transient: true, TimeSpan.Zero, options, cancellation);
         return true;
     }
 

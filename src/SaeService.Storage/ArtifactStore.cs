@@ -49,7 +49,9 @@ public sealed partial class ArtifactStore
     public string Path(string key)
     {
         if (key.Length > 512 || !KeyPattern().IsMatch(key) || key.EndsWith(TemporarySuffix, StringComparison.Ordinal))
-            throw new ArgumentException($"'{key}' is not an artifact key: names of letters, digits, '.', '_' and '-' joined by '/', none starting with '.'", nameof(key));
+            throw new ArgumentException(
+                $"'{key}' is not an artifact key: names of letters, digits, '.', '_' and '-' joined by '/', none starting with '.'",
+                nameof(key));
         return System.IO.Path.Combine(_root, key.Replace('/', System.IO.Path.DirectorySeparatorChar));
     }
 

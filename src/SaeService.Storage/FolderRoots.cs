@@ -23,7 +23,8 @@ public sealed class FolderRoots
     public FolderRoots(IEnumerable<string> roots, IReadOnlyDictionary<string, string>? named = null)
     {
         _roots = roots.Where(Directory.Exists).Select(Canonical).Distinct().ToList();
-        _named = (named ?? new Dictionary<string, string>()).Where(entry => Path.Exists(entry.Value)).ToDictionary(entry => entry.Key, entry => Canonical(entry.Value));
+        _named = (named ?? new Dictionary<string, string>()).Where(entry => Path.Exists(entry.Value))
+            .ToDictionary(entry => entry.Key, entry => Canonical(entry.Value));
     }
 
     /// <summary>The roots, canonical.</summary>

@@ -14,7 +14,8 @@ public static class Migrator
     /// processes may call this at once, and calling it again changes nothing.
     /// </summary>
     /// <exception cref="NpgsqlException">The server can not be reached, or refuses.</exception>
-    public static async Task MigrateAsync(string connectionString, Func<string, CancellationToken, Task>? andThen = null, CancellationToken cancellation = default)
+    public static async Task MigrateAsync(string connectionString, Func<string, CancellationToken, Task>? andThen = null,
+        CancellationToken cancellation = default)
     {
         // A session lock lives and dies with its connection, so this connection is not one of a pool.
         var settings = new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false };

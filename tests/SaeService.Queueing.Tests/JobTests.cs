@@ -85,7 +85,8 @@ public sealed class JobTests
         Assert.Equal((false, true, first.Job.Id), (first.Replayed, second.Replayed, second.Job.Id));
         Assert.Equal(first.Job.Id, (await queue.Queue.FindReplayAsync(null, key, Token))!.Id);
         Assert.Null(await queue.Queue.FindReplayAsync(Guid.NewGuid(), key, Token));
-        var other = await Assert.ThrowsAsync<ProblemException>(() => queue.Queue.SubmitAsync(Request(), [0], null, key with { BodySha256 = [2] }, cancellation: Token));
+        var other = await Assert.ThrowsAsync<ProblemException>(
+            () => queue.Queue.SubmitAsync(Request(), [0], null, key with { BodySha256 = [2] }, cancellation: Token));
         Assert.Equal(ProblemCodes.IdempotencyMismatch, other.Code);
 
         // At once: one job, and whoever did not wait for it is told so.
@@ -200,7 +201,11 @@ public sealed class JobTests
         var error = JsonSerializer.Deserialize<Problem>(row.ErrorJson!, Wire.Json)!;
         Assert.Equal((ProblemCodes.InsufficientResources, StageKind.Prepare, "out of memory"), (error.Code, error.Stage, error.Detail));
         Assert.NotNull(error.Kept);
-        Assert.Equal(["job.queued", "job.started", "stage.started", "stage.retrying", "stage.started", "stage.retrying", "stage.started", "stage.failed", "job.failed"],
+        Assert.Equal(
+            [
+                "job.queued", "job.started", "stage.started", "stage.retrying", "stage.started", "stage.retrying", "stage.started", "stage.failed",
+                "job.failed",
+            ],
             await queue.EventsAsync(job));
     }
 

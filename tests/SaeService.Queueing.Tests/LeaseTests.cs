@@ -34,6 +34,73 @@ public sealed class LeaseTests
     }
 
     [Fact]
+    public async Task A_ring_leads_to_the_oldest_jobs_furthest_stage()
+    {
+        await using var queue = await CreateAsync();
+        var older = await queue.SubmitAsync();
+        await queue.CompleteAsync(older, StageKind.Prepare);
+        var younger = await queue.SubmitAsync();
+        await queue.CompleteAsync(older, StageKind.Capture);
+        // Reference layer of two is 1; what is published makes more ready on the way.
+        var rung = (await queue.StageAsync(younger, StageKind.Prepare)).Id;
+        var order = new List<(Guid, StageKind, int?)>();
+        while (await queue.Leases.TryClaimNextAsync(rung, "worker", Token) is { } lease)
+            using (lease)
+            {
+                order.Add((lease.JobId, lease.Kind, lease.Layer));
+                if (lease.JobId == younger)
+                    continue;
+                Assert.True(await lease.SucceedAsync([], cancellation: Token));
+            }
+        Assert.Equal(
+            [
+                (older, StageKind.Inform, 1), (older, StageKind.Inform, 0),
+                (older, StageKind.Train, 0), (older, StageKind.Encode, 0), (older, StageKind.Label, 0), (older, StageKind.Control, 0),
+                (older, StageKind.Train, 1), (older, StageKind.Encode, 1), (older, StageKind.Label, 1), (older, StageKind.Control, 1),
+                (older, StageKind.Conclude, null), (younger, StageKind.Prepare, null),
+            ], order);
+    }
+
+    [Fact]
+    public async Task As_many_rings_at_once_as_stages_are_ready_claim_each_of_them_once()
+    {
+        await using var queue = await CreateAsync();
+        for (var job = 0; job < 3; job++)
+        {
+            var id = await queue.SubmitAsync(layers: 3);
+            await queue.CompleteAsync(id, StageKind.Prepare);
+            await queue.CompleteAsync(id, StageKind.Capture);
+        }
+        await using var db = queue.Open();
+        var ready = await db.Stages.Where(x => x.Status == StageStatus.Ready).Select(x => x.Id).ToListAsync(Token);
+        Assert.Equal(3 * 4, ready.Count);
+        Assert.Equal(ready.Order(), queue.Rung().Intersect(ready).Order());
+        var leases = await Task.WhenAll(ready.Select((stage, i) => queue.Leases.TryClaimNextAsync(stage, $"worker-{i}", Token)));
+        Assert.Equal(ready.Order(), leases.Select(x => x!.StageId).Order());
+        Assert.Null(await queue.Leases.TryClaimNextAsync(ready[0], "late", Token));
+        foreach (var lease in leases)
+            lease!.Dispose();
+    }
+
+    [Fact]
+    public async Task A_ring_with_nothing_ready_takes_over_from_its_lost_worker_and_leaves_what_is_not_due()
+    {
+        await using var queue = await CreateAsync();
+        var job = await queue.SubmitAsync();
+        using var lost = await queue.ClaimAsync(job, StageKind.Prepare);
+        lost.Dispose();
+        Assert.Null(await queue.Leases.TryClaimNextAsync(lost.StageId, "other", Token));
+        await queue.ExpireAsync(lost.StageId);
+        using var second = await queue.Leases.TryClaimNextAsync(lost.StageId, "other", Token);
+        Assert.Equal((lost.StageId, 2), (second!.StageId, second.Attempt));
+        Assert.True(await second.FailAsync(ProblemCodes.Create(ProblemCodes.Internal), transient: true, Token));
+        Assert.Null(await queue.Leases.TryClaimNextAsync(lost.StageId, "other", Token));
+        await queue.DueAsync(lost.StageId);
+        using var third = await queue.Leases.TryClaimNextAsync(Guid.NewGuid(), "other", Token);
+        Assert.Equal(lost.StageId, third!.StageId);
+    }
+
+    [Fact]
     public async Task An_attempt_that_was_taken_over_writes_nothing()
     {
         await using var queue = await CreateAsync(new QueueOptions { HeartbeatInterval = TimeSpan.FromMinutes(5) });
@@ -49,7 +116,8 @@ public sealed class LeaseTests
         Assert.Equal(StageInterruption.Lost, frozen.Interruption);
         Assert.False(await frozen.FailAsync(ProblemCodes.Create(ProblemCodes.Internal), transient: false, Token));
         Assert.False(await frozen.ReleaseAsync(Token));
-        Assert.Equal((StageStatus.Running, 2), ((await queue.StageAsync(job, StageKind.Prepare)).Status, (await queue.StageAsync(job, StageKind.Prepare)).Attempt));
+        var running = await queue.StageAsync(job, StageKind.Prepare);
+        Assert.Equal((StageStatus.Running, 2), (running.Status, running.Attempt));
 
         var codes = Write(queue, second, "codes");
         Assert.True(await second.SucceedAsync([codes], cancellation: Token));

@@ -56,7 +56,8 @@ public sealed class QueueFixture : IAsyncDisposable
         return await db.Stages.AsNoTracking().Where(x => x.JobId == job).OrderBy(x => x.Ordinal).ToListAsync(Token);
     }
 
-    public async Task<StageRow> StageAsync(Guid job, StageKind kind, int? layer = null) => (await StagesAsync(job)).Single(x => x.Kind == kind && x.Layer == layer);
+    public async Task<StageRow> StageAsync(Guid job, StageKind kind, int? layer = null) =>
+        (await StagesAsync(job)).Single(x => x.Kind == kind && x.Layer == layer);
 
     public async Task<JobRow> JobAsync(Guid job)
     {

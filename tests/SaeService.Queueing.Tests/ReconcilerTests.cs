@@ -1,6 +1,7 @@
 using Hangfire;
 using Microsoft.EntityFrameworkCore;
 using SaeService.Contracts;
+using SaeService.Storage;
 using Xunit;
 using static SaeService.Queueing.Tests.QueueFixture;
 
@@ -81,6 +82,28 @@ public sealed class ReconcilerTests
         await ExecuteAsync(queue, "UPDATE idempotency_keys SET created_at = now() - interval '25 hours'");
         await queue.Reconciler.ReconcileAsync(Token);
         Assert.Null(await queue.Queue.FindReplayAsync(null, key, Token));
+    }
+
+    [Fact]
+    public async Task Files_of_dead_writers_are_removed_now_and_then()
+    {
+        await using var queue = await CreateAsync(new QueueOptions { OrphanAge = TimeSpan.FromHours(2) });
+        using var young = Orphan(TimeSpan.FromHours(1));
+        using var old = Orphan(TimeSpan.FromHours(3));
+        await queue.Reconciler.ReconcileAsync(Token);
+        Assert.Equal((true, false), (File.Exists(young.TemporaryPath), File.Exists(old.TemporaryPath)));
+        using var next = Orphan(TimeSpan.FromHours(3));
+        await queue.Reconciler.ReconcileAsync(Token);
+        Assert.True(File.Exists(next.TemporaryPath));
+
+        ArtifactWriter Orphan(TimeSpan age)
+        {
+            var writer = queue.Artifacts.Create($"datasets/{Guid.NewGuid():N}");
+            writer.Stream.Write([1]);
+            writer.Stream.Flush();
+            File.SetLastWriteTimeUtc(writer.TemporaryPath, TimeProvider.System.GetUtcNow().UtcDateTime - age);
+            return writer;
+        }
     }
 
     [Fact]

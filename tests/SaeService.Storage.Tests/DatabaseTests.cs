@@ -53,10 +53,13 @@ public sealed class DatabaseTests
         {
             await RowCopy.ReplaceAsync(db, job, 0, [Feature(0, 3)], default);
             await RowCopy.ReplaceAsync(db, job, 0, [FeatureLabel(0, 3, "pos"), FeatureLabel(0, 3, "ner")], default);
-            await RowCopy.ReplaceAsync(db, job, 0, [new CellRow { Task = "pos", Label = "NOUN", Status = CellStatus.Suggestive, UnionF1 = 0.5, Support = 9 }], default);
+            await RowCopy.ReplaceAsync(db, job, 0,
+                [new CellRow { Task = "pos", Label = "NOUN", Status = CellStatus.Suggestive, UnionF1 = 0.5, Support = 9 }], default);
             await RowCopy.ReplaceAsync(db, job, 0, [new ProbeRow { Task = "pos", IvBits = 1.5, MacroF1 = 0.25, InformationJson = "{}" }], default);
-            await RowCopy.ReplaceAsync(db, new LayerRow { JobId = job, Layer = 0, Attempt = 1, DSae = 64, K = 4, Fvu = 0.1, SaeJson = "{}", TrainingJson = "{}" }, default);
-            await RowCopy.ReplaceAsync(db, new LayerRow { JobId = job, Layer = 0, Attempt = 2, DSae = 64, K = 4, Fvu = 0.2, SaeJson = "{}", TrainingJson = "{}" }, default);
+            await RowCopy.ReplaceAsync(
+                db, new LayerRow { JobId = job, Layer = 0, Attempt = 1, DSae = 64, K = 4, Fvu = 0.1, SaeJson = "{}", TrainingJson = "{}" }, default);
+            await RowCopy.ReplaceAsync(
+                db, new LayerRow { JobId = job, Layer = 0, Attempt = 2, DSae = 64, K = 4, Fvu = 0.2, SaeJson = "{}", TrainingJson = "{}" }, default);
         });
 
         var features = await db.Features.AsNoTracking().OrderBy(x => x.Layer).ToListAsync(TestContext.Current.CancellationToken);
@@ -66,7 +69,8 @@ public sealed class DatabaseTests
         var labels = await db.FeatureLabels.AsNoTracking().OrderBy(x => x.Task).ToListAsync(TestContext.Current.CancellationToken);
         Assert.Equal(["ner", "pos"], labels.Select(x => x.Task));
         Assert.Equal((FeatureKind.Contextual, true, 0.9, 0.85, 0.7, 0.6, 0.125, -0.5, 42),
-            (labels[0].Kind, labels[0].Consistent, labels[0].Consistency, labels[0].ConsistencyLower, labels[0].F1, labels[0].Mcc, labels[0].MiBits, labels[0].ContextGain, labels[0].Support));
+            (labels[0].Kind, labels[0].Consistent, labels[0].Consistency, labels[0].ConsistencyLower,
+                labels[0].F1, labels[0].Mcc, labels[0].MiBits, labels[0].ContextGain, labels[0].Support));
         Assert.Equal(CellStatus.Suggestive, (await db.Cells.SingleAsync(TestContext.Current.CancellationToken)).Status);
         Assert.Equal(1.5, (await db.Probes.SingleAsync(TestContext.Current.CancellationToken)).IvBits);
         Assert.Equal(2, (await db.Layers.AsNoTracking().SingleAsync(TestContext.Current.CancellationToken)).Attempt);
@@ -81,7 +85,8 @@ public sealed class DatabaseTests
         await InTransactionAsync(db, () => RowCopy.ReplaceAsync(db, job, 0, [Feature(0, 1)], default));
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => RowCopy.ReplaceAsync(db, job, 0, [Feature(0, 2)], TestContext.Current.CancellationToken));
-        await Assert.ThrowsAsync<PostgresException>(() => InTransactionAsync(db, () => RowCopy.ReplaceAsync(db, job, 0, [Feature(0, 2), Feature(0, 2)], default)));
+        await Assert.ThrowsAsync<PostgresException>(
+            () => InTransactionAsync(db, () => RowCopy.ReplaceAsync(db, job, 0, [Feature(0, 2), Feature(0, 2)], default)));
         Assert.Equal(1, (await db.Features.AsNoTracking().SingleAsync(TestContext.Current.CancellationToken)).Index);
     }
 
@@ -103,7 +108,8 @@ public sealed class DatabaseTests
 
     private static async Task<Guid> AddJobAsync(SaeDbContext db)
     {
-        var job = new JobRow { Id = Guid.CreateVersion7(), RequestJson = "{}", ModelId = "m", DatasetId = "d", Layers = [0, 1], CreatedAt = TimeProvider.System.GetUtcNow() };
+        var now = TimeProvider.System.GetUtcNow();
+        var job = new JobRow { Id = Guid.CreateVersion7(), RequestJson = "{}", ModelId = "m", DatasetId = "d", Layers = [0, 1], CreatedAt = now };
         db.Jobs.Add(job);
         await db.SaveChangesAsync();
         return job.Id;

@@ -81,7 +81,8 @@ public sealed class PostgresDownloadTests : IDisposable
         await PostgresDownload.FetchAsync(downloads, null, said.Add, Token);
         Assert.Contains(downloads, said[0]);
         var (programs, libraries) = Assert.Single(PostgresDownload.Fetched(downloads));
-        Assert.Equal(Path.Combine(downloads, Path.GetFileName(Path.GetDirectoryName(programs)!)), Assert.Single(Directory.EnumerateFileSystemEntries(downloads)));
+        Assert.Equal(Path.Combine(downloads, Path.GetFileName(Path.GetDirectoryName(programs)!)),
+            Assert.Single(Directory.EnumerateFileSystemEntries(downloads)));
 
         // As root another user runs them.
         if (!OperatingSystem.IsWindows())

@@ -40,7 +40,8 @@ public sealed class PrivateClusterTests : IAsyncLifetime
 
         var second = await cluster.EnsureStartedAsync(Token);
         Assert.Equal(42, await ScalarAsync(second, "SELECT x FROM kept"));
-        Assert.Equal("127.0.0.1|", await ScalarAsync(second, "SELECT current_setting('listen_addresses') || '|' || current_setting('unix_socket_directories')"));
+        const string sockets = "SELECT current_setting('listen_addresses') || '|' || current_setting('unix_socket_directories')";
+        Assert.Equal("127.0.0.1|", await ScalarAsync(second, sockets));
         var wrong = new NpgsqlConnectionStringBuilder(second) { Password = "guess", Pooling = false }.ConnectionString;
         await Assert.ThrowsAsync<PostgresException>(() => ExecuteAsync(wrong, "SELECT 1"));
         if (!OperatingSystem.IsWindows())
