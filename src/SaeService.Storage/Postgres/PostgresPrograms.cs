@@ -128,7 +128,7 @@ internal sealed partial record PostgresPrograms(string Folder, string? Libraries
     private static string Install() =>
         OperatingSystem.IsWindows() ? "winget install PostgreSQL.PostgreSQL.17"
         : OperatingSystem.IsMacOS() ? "brew install postgresql@17"
-        : Programs.OnPath("apt-get") is not null ? "apt-get install postgresql (as root)"
+        : Programs.OnPath("apt-get") is not null ? "apt-get update && apt-get install -y postgresql (as root)"
         : Programs.OnPath("dnf") is not null ? "dnf install postgresql-server (as root)"
         : Programs.OnPath("pacman") is not null ? "pacman -S postgresql (as root)"
         : "the package of the PostgreSQL server, by this system's package manager";
