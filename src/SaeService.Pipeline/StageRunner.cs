@@ -54,7 +54,7 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
             if (lease.SucceedAsync(output.Artifacts, output.Publish, CancellationToken.None).GetAwaiter().GetResult())
             {
                 output.AfterPublish?.Invoke();
-                Succeeded(logger, lease.Kind, TimeProvider.System.GetElapsedTime(started).TotalSeconds);
+                Succeeded(logger, lease.Kind, TimeProvider.System.GetElapsedTime(started).TotalSeconds, Environment.WorkingSet >> 20);
             }
             else
                 FencedOut(logger, lease.Kind);
@@ -71,6 +71,11 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
             var (problem, transient) = Describe(error, lease);
             Failed(logger, lease.Kind, problem.Code, transient, error);
             lease.FailAsync(problem, transient, CancellationToken.None).GetAwaiter().GetResult();
+        }
+        finally
+        {
+            // A stage's large arrays are garbage all at once, and the next stage's come at once: the collector is told, so that peaks do not add up.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
     }
 
@@ -106,8 +111,8 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
     [LoggerMessage(Level = LogLevel.Information, Message = "Stage {Stage} of layer {OfLayer} begins, attempt {Number}")]
     private static partial void Started(ILogger logger, StageKind stage, int? ofLayer, int number);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Stage {Stage} succeeded in {Seconds:F1} s")]
-    private static partial void Succeeded(ILogger logger, StageKind stage, double seconds);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Stage {Stage} succeeded in {Seconds:F1} s, working set {Megabytes} MB")]
+    private static partial void Succeeded(ILogger logger, StageKind stage, double seconds, long megabytes);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Stage {Stage} is another attempt's by now; nothing was written")]
     private static partial void FencedOut(ILogger logger, StageKind stage);

@@ -1,8 +1,6 @@
 using System.Text.Json.Nodes;
 using Xunit;
 
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
-
 namespace SaeService.EndToEnd.Tests;
 
 /// <summary>The main job from the outside, as processes: command line, private cluster, interface, worker.</summary>

@@ -59,7 +59,7 @@ internal static class Summaries
             $"{PlainNames.Of(cell.Task, cell.Label)} ({cell.Task}:{cell.Label}; {features}, F1 {cell.Encodes.UnionF1:0.00}, best baseline {baseline:0.00})");
     }
 
-    private static string Rest(int findings) => findings <= MostMentioned ? "" : $", and for {findings - MostMentioned} more labels";
+    private static string Rest(int findings) => findings <= MostMentioned ? "" : $", and for {findings - MostMentioned} more {(findings - MostMentioned == 1 ? "label" : "labels")}";
 
     private static string Join(IEnumerable<string> items)
     {

@@ -23,7 +23,7 @@ public static class RandomDirections
     /// <param name="d">Dimensions of a vector.</param>
     /// <param name="matched">The autoencoder's codes of the same words, whose densities are copied.</param>
     /// <param name="bytes">Bound on the projections held at once; directions are taken in chunks that fit.</param>
-    public static SparseCodes Codes(ReadRows read, int d, SparseCodes matched, int seed, long bytes = 256L << 20)
+    public static SparseCodes Codes(ReadRows read, int d, SparseCodes matched, int seed, long bytes = 64L << 20)
     {
         var rows = matched.Rows;
         var density = new int[matched.Width];
