@@ -11,6 +11,7 @@ using SaeService.Api.Operations;
 using SaeService.Api.Problems;
 using SaeService.Api.Requests;
 using SaeService.Api.Results;
+using SaeService.Api.Webhooks;
 using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Storage;
@@ -33,6 +34,8 @@ try
         .AddSaeQueueing()
         .AddSaeJobSignals()
         .AddHostedService<ParentProcess>()
+        .AddHostedService<UploadSweeper>()
+        .AddWebhooks(settings)
         .AddSingleton<ApiKeys>()
         .AddSingleton<ModelCatalogue>()
         .AddSingleton<DatasetCatalogue>()

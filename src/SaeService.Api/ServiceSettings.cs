@@ -21,6 +21,9 @@ public sealed class ServiceSettings
 
     /// <summary><c>Access:Mode</c>: <c>keys</c> (default), or <c>open</c>, which is allowed on loopback only.</summary>
     public string AccessMode { get; init; } = "keys";
+
+    /// <summary><c>Webhooks:AllowPrivate</c>: webhooks may go to private addresses, this machine among them, and by http. Default false.</summary>
+    public bool WebhooksAllowPrivate { get; init; }
     public LimitSettings Limits { get; init; } = new();
 
     public bool Open => AccessMode == "open";
@@ -37,6 +40,10 @@ public sealed class ServiceSettings
         BundledRoot = configuration["Bundled:Root"],
         AccessMode = configuration["Access:Mode"] is null or "keys" ? "keys" : configuration["Access:Mode"] is "open" ? "open"
             : throw new OptionsValidationException("Access", typeof(ServiceSettings), [$"Access:Mode is '{configuration["Access:Mode"]}'; it is keys or open"]),
+        WebhooksAllowPrivate = configuration["Webhooks:AllowPrivate"] is { } allow
+            ? bool.TryParse(allow, out var allowed) ? allowed
+                : throw new OptionsValidationException("Webhooks", typeof(ServiceSettings), [$"Webhooks:AllowPrivate is '{allow}'; it is true or false"])
+            : false,
         Limits = LimitSettings.From(configuration.GetSection("Limits")),
     };
 }

@@ -53,8 +53,8 @@ public sealed record ModelReference(string Id, string? Revision = null);
 /// <param name="MaxWords">Stops after the sentence that reaches this many words. Default 200 000.</param>
 public sealed record DatasetReference(string Id, string? Split = null, int? MaxWords = null);
 
-/// <param name="Url">An https address.</param>
-/// <param name="Secret">Signs the deliveries (Standard Webhooks); absent: unsigned.</param>
+/// <param name="Url">An https address on the public Internet, at most 2000 characters, without user name.</param>
+/// <param name="Secret">Signs the deliveries (Standard Webhooks): <c>whsec_</c> and 24 to 64 bytes in base64; absent: unsigned. No answer repeats it.</param>
 public sealed record WebhookReference(string Url, string? Secret = null);
 
 /// <summary>The sparse autoencoder of each layer.</summary>

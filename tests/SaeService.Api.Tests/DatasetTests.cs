@@ -1,7 +1,12 @@
 using System.Net;
 using System.Text;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using SaeService.Api.Datasets;
 using SaeService.Contracts;
+using SaeService.Queueing;
+using SaeService.Storage;
 using Xunit;
 
 namespace SaeService.Api.Tests;
@@ -127,6 +132,43 @@ public sealed class DatasetTests(ApiFixture api) : IClassFixture<ApiFixture>
         // What changed is counted again.
         await File.AppendAllTextAsync(Path.Combine(api.Folders.Datasets, "mini", "mini-dev.conllu"), TestFolders.Conllu(1, 5000), Ct);
         Assert.Equal(49, (await ApiFixture.ReadAsync<Dataset>(await api.Reader.GetAsync("/v1/datasets/mini", Ct))).Sentences);
+    }
+
+    [Fact]
+    public async Task What_a_dead_upload_left_is_swept_after_a_day_and_nothing_else()
+    {
+        using var made = await PutAsync("kept", Encoding.UTF8.GetBytes(TestFolders.Conllu(9)));
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        var kept = StoredFiles().Single(f => f.Contains("kept", StringComparison.Ordinal));
+        var root = Path.Combine(api.Folders.Artifacts, "datasets");
+        string Leave(string folder, string file)
+        {
+            var path = Path.Combine(Directory.CreateDirectory(Path.Combine(root, folder)).FullName, file);
+            File.WriteAllText(path, "left");
+            return path;
+        }
+        var received = Leave(Guid.CreateVersion7().ToString("D"), "mine");
+        var writing = Leave(Guid.CreateVersion7().ToString("D"), "mine.0123.tmp");
+        var beside = Leave(Path.GetFileName(Path.GetDirectoryName(kept)!), "kept.0123.tmp");
+        var slow = Leave(Guid.CreateVersion7().ToString("D"), "slow.0123.tmp"); // an old folder that is still written to
+        var foreign = Leave("not-an-id", "file");
+        var now = Leave(Guid.CreateVersion7().ToString("D"), "now");
+        var before = DateTime.UtcNow.AddHours(-25);
+        foreach (var file in new[] { kept, received, writing, beside, foreign })
+            File.SetLastWriteTimeUtc(file, before);
+        foreach (var file in new[] { kept, received, writing, foreign, slow })
+            Directory.SetLastWriteTimeUtc(Path.GetDirectoryName(file)!, before);
+
+        Assert.Equal(2, await api.Services.GetServices<IHostedService>().OfType<UploadSweeper>().Single().SweepAsync(Ct));
+        foreach (var gone in new[] { received, writing })
+            Assert.False(Directory.Exists(Path.GetDirectoryName(gone)));
+        Assert.All(new[] { kept, beside, slow, foreign, now }, file => Assert.True(File.Exists(file), file));
+
+        // Unfinished files beside what is kept are the reconciler's.
+        Assert.Equal(1, api.Services.GetRequiredService<ArtifactStore>().RemoveOrphans(new QueueOptions().OrphanAge));
+        Assert.False(File.Exists(beside));
+        foreach (var left in new[] { slow, foreign, now })
+            Directory.Delete(Path.GetDirectoryName(left)!, recursive: true);
     }
 
     private static async Task<Page<Dataset>> ListAsync(HttpClient client) => await ApiFixture.ReadAsync<Page<Dataset>>(await client.GetAsync("/v1/datasets", Ct));

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using SaeService.Contracts;
+using SaeService.Queueing;
 using SaeService.Storage;
 
 namespace SaeService.Api.Tests;
@@ -11,6 +12,8 @@ namespace SaeService.Api.Tests;
 /// <summary>Gives a submitted job the results that its stages would have published.</summary>
 internal static class FinishedJob
 {
+    public const string Words = "document,sentence,word,text,use\r\nd0,s0,0,Ada,train\r\n";
+
     public static FeatureSummary Summary(int index, string task, string label, double lower, int support) => new()
     {
         Index = index,
@@ -54,6 +57,7 @@ internal static class FinishedJob
         await LabelAsync(api, job, stages.Where(s => s.Kind == StageKind.Label).Select(s => s.Layer!.Value));
 
         Publish(StageKind.Prepare, null, "split.json", """{"d0":"train"}""");
+        Publish(StageKind.Inform, StagePlan.ReferenceLayer(job.Request.Layers!.Layers!), "words.csv", Words);
         foreach (var layer in job.Request.Layers!.Layers!)
         {
             Publish(StageKind.Train, layer, "cfg.json", """{"architecture":"topk"}""");

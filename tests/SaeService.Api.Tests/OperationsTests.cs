@@ -62,6 +62,7 @@ public sealed class OperationsTests(ApiFixture api) : IClassFixture<ApiFixture>
             .ToDictionary(l => l[..l.LastIndexOf(' ')], l => double.Parse(l[(l.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture));
         Assert.True(metrics["sae_jobs{status=\"queued\"}"] >= 1);
         Assert.InRange(metrics["sae_oldest_queued_seconds"], 599, 700);
+        Assert.Equal(0, metrics["sae_webhooks{state=\"gave_up\"}"]);
         Assert.Equal(0, metrics["sae_stage_duration_seconds_count{stage=\"train\"}"]);
     }
 
@@ -85,6 +86,7 @@ public sealed class OperationsTests(ApiFixture api) : IClassFixture<ApiFixture>
 
     [Theory]
     [InlineData("Access__Mode", "closed", "Access:Mode")]
+    [InlineData("Webhooks__AllowPrivate", "perhaps", "Webhooks:AllowPrivate")]
     [InlineData("Limits__MaxUploadBytes", "-1", "Limits:MaxUploadBytes")]
     [InlineData("ConnectionStrings__Default", "", "ConnectionStrings:Default")]
     public async Task A_wrong_setting_ends_the_start_with_its_name(string key, string value, string says)

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Net;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
 using SaeService.Contracts;
@@ -21,6 +22,7 @@ public sealed class ResultTests(ApiFixture api) : IClassFixture<ApiFixture>
             Assert.Contains("conclude", (await ProblemAsync(job, part, ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
         Assert.Contains("label of layer 1 is waiting", (await ProblemAsync(job, "/layers/1/features", ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
         Assert.Contains("train of layer 1", (await ProblemAsync(job, "/layers/1/sae", ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
+        Assert.Contains("inform of layer 1", (await ProblemAsync(job, "/exports/words.csv", ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
         Assert.Contains("prepare is ready", (await ProblemAsync(job, "/exports/split.json", ProblemCodes.NotReady)).Detail!, StringComparison.Ordinal);
 
         // A layer's features are there with its label stage, whatever the others do.
@@ -163,6 +165,30 @@ public sealed class ResultTests(ApiFixture api) : IClassFixture<ApiFixture>
         using var weights = new StreamReader(zip.Entries[1].Open());
         Assert.Equal("weights of 2", await weights.ReadToEndAsync(Ct));
         await ProblemAsync(job, "/layers/2/sae?format=gguf", ProblemCodes.InvalidParameter);
+    }
+
+    [Fact]
+    public async Task The_words_are_there_with_their_stage_and_their_hash_is_their_tag()
+    {
+        var job = await FinishedAsync();
+        await using var db = api.Database();
+        // Not of the document: a job that goes on has them too, and one without has not kept them.
+        await db.Jobs.Where(x => x.Id == job.Id).ExecuteUpdateAsync(set => set.SetProperty(x => x.Status, JobStatus.Running), Ct);
+        var path = job.Urls.Self + "/exports/words.csv";
+        using var first = await api.Submitter.GetAsync(path, Ct);
+        Assert.Equal("text/csv; charset=utf-8; header=present", first.Content.Headers.ContentType?.ToString());
+        Assert.Contains("words.csv", first.Content.Headers.ContentDisposition!.ToString(), StringComparison.Ordinal);
+        Assert.Equal(FinishedJob.Words, await first.Content.ReadAsStringAsync(Ct));
+        Assert.Equal($"\"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(FinishedJob.Words)))}\"", first.Headers.ETag!.Tag);
+
+        var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.IfNoneMatch.Add(first.Headers.ETag);
+        using var same = await api.Submitter.SendAsync(request, Ct);
+        Assert.Equal(HttpStatusCode.NotModified, same.StatusCode);
+        await ApiFixture.ProblemAsync(await api.Other.GetAsync(path, Ct), ProblemCodes.NotFound);
+
+        await db.Artifacts.Where(x => x.JobId == job.Id && x.Name == "words.csv").ExecuteDeleteAsync(Ct);
+        await ProblemAsync(job, "/exports/words.csv", ProblemCodes.NotFound);
     }
 
     private async Task<Job> FinishedAsync()

@@ -17,6 +17,8 @@ namespace SaeService.Api.Datasets;
 /// </summary>
 public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatalogue catalogue, ArtifactStore artifacts, IDbContextFactory<SaeDbContext> contexts, TimeProvider time)
 {
+    /// <summary>In the artifact store: one folder an upload in it, named by its id.</summary>
+    public const string Folder = "datasets";
     private static readonly JobStatus[] s_live = [JobStatus.Queued, JobStatus.Running, JobStatus.Cancelling];
     private static readonly Dictionary<string, string> s_extensions = new() { ["conllu"] = ".conllu", ["conll"] = ".conll", ["jsonl"] = ".jsonl" };
 
@@ -36,7 +38,7 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
         await RequireUnusedAsync(name, caller.KeyId, ct);
 
         var id = Guid.CreateVersion7();
-        var folder = $"datasets/{id:D}";
+        var folder = $"{Folder}/{id:D}";
         try
         {
             var stored = await ReceiveAsync($"{folder}/{name}{(format is null ? "" : s_extensions[format])}", context);

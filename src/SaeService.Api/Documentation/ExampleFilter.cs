@@ -27,6 +27,12 @@ public sealed class ExampleFilter : IOperationFilter
                   "information": { "max_train_words": 20000, "bootstrap_samples": 1000 }, "mode": "standard", "seed": 0
                 }
                 """),
+            ("webhook", "Told of the job's end, signed", """
+                {
+                  "model": { "id": "sample" }, "dataset": { "id": "sample", "max_words": 20000 }, "tasks": ["pos"], "layers": [2], "mode": "quick",
+                  "webhook": { "url": "https://example.org/hook", "secret": "whsec_c2VjcmV0IG9mIHRoaXMgZXhhbXBsZSwgbm90IHlvdXJz" }
+                }
+                """),
         ],
         ["CheckModel"] = [("sample", "The bundled model", """{ "id": "sample" }""")],
     };

@@ -22,7 +22,10 @@ public static class JobEndpoints
     {
         var jobs = app.MapGroup("/v1/jobs").WithTags("Jobs");
         jobs.MapPost("", Submit).WithName("SubmitJob").WithSummary("Asks for an analysis of a model with a labelled data set")
-            .WithDescription("Answers 202 with the job, every default filled in. A request with the same Idempotency-Key and body is answered with the job that the first one made.")
+            .WithDescription("Answers 202 with the job, every default filled in. A request with the same Idempotency-Key and body is answered with the job that the first one made. " +
+                "Where a webhook is asked for, the job's end is POSTed to it as {type, timestamp, data: {id, status, error, metadata}}, type being job.succeeded, " +
+                "job.failed or job.cancelled, with the headers of Standard Webhooks: webhook-id, webhook-timestamp and, with a secret, webhook-signature. " +
+                "It is tried for 24 hours until the answer is 2xx; 410 ends it.")
             .Accepts<JobRequest>("application/json").RequireAuthorization(Scopes.Submit)
             .Problems(ProblemCodes.MalformedJson, ProblemCodes.UnknownField, ProblemCodes.InvalidRequest, ProblemCodes.InvalidParameter, ProblemCodes.UnknownModel,
                 ProblemCodes.ModelOutsideRoots, ProblemCodes.UnsupportedModel, ProblemCodes.InvalidModel, ProblemCodes.PickleOnlyModel, ProblemCodes.UnknownDataset,

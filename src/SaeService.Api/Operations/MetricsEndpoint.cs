@@ -8,6 +8,8 @@ namespace SaeService.Api.Operations;
 /// <summary>The state of the queue in Prometheus' text format (0.0.4), counted in the database at the moment of asking.</summary>
 public static class MetricsEndpoint
 {
+    private static readonly string[] s_webhookStates = ["pending", "delivered", "gave_up"];
+
     public static void MapMetrics(this WebApplication app) => app.MapGet("/metrics", Get).WithName("GetMetrics")
         .WithSummary("Metrics in Prometheus' text format").WithTags("Operations").Produces<string>(StatusCodes.Status200OK, "text/plain");
 
@@ -45,6 +47,12 @@ public static class MetricsEndpoint
         var failures = await CountsAsync(connection, "SELECT kind, sum(failures)::float8, 0::float8 FROM stages WHERE failures > 0 GROUP BY kind", ct);
         foreach (var (kind, (count, _)) in failures)
             Line(text, "sae_stage_failures", $"stage=\"{kind.ToLowerInvariant()}\"", count);
+
+        Head(text, "sae_webhooks", "gauge", "Webhooks by state.");
+        var webhooks = await CountsAsync(connection,
+            "SELECT CASE WHEN delivered_at IS NOT NULL THEN 'delivered' WHEN gave_up_at IS NOT NULL THEN 'gave_up' ELSE 'pending' END, count(*)::float8, 0::float8 FROM webhook_deliveries GROUP BY 1", ct);
+        foreach (var state in s_webhookStates)
+            Line(text, "sae_webhooks", $"state=\"{state}\"", webhooks.GetValueOrDefault(state).First);
         return Microsoft.AspNetCore.Http.Results.Text(text.ToString(), "text/plain; version=0.0.4; charset=utf-8");
     }
 

@@ -1,6 +1,7 @@
 using SaeService.Api.Access;
 using SaeService.Api.Datasets;
 using SaeService.Api.Models;
+using SaeService.Api.Webhooks;
 using SaeService.Autoencoders;
 using SaeService.Contracts;
 
@@ -13,7 +14,7 @@ public sealed record ResolvedRequest(JobRequest Request, IReadOnlyList<int> Laye
 /// Fills every default of a request and refuses what can be known to be wrong before anything is queued. The documentation of
 /// <see cref="JobRequest"/> gives the defaults.
 /// </summary>
-public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue datasets, ResourceEstimate resources)
+public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue datasets, ResourceEstimate resources, ServiceSettings settings)
 {
     private static readonly string[] s_hooks = ["resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"];
     private static readonly string[] s_canonicalTasks = ["pos", "dep", "ner"];
@@ -49,8 +50,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             KeepActivations = request.KeepActivations ?? false,
             Metadata = Metadata(request.Metadata, errors),
         };
-        if (request.Webhook is not null)
-            errors.Add(ProblemCodes.NotAvailable, "$.webhook", "webhooks are not sent by this version; follow urls.events instead");
+        WebhookTarget.Check(request.Webhook, settings.WebhooksAllowPrivate, errors);
         errors.ThrowIfAny();
         resources.Require(resolved, layers.Count, model!, dataset!);
         return new ResolvedRequest(resolved, layers);
