@@ -14,10 +14,13 @@ public sealed class JobTests(ApiFixture api) : IClassFixture<ApiFixture>
     private async Task EndAsync(Guid id, JobStatus status)
     {
         await using var db = api.Database();
+        // At once, as the queue does it: who sees the end sees its event.
+        await using var transaction = await db.Database.BeginTransactionAsync(Ct);
         await db.Jobs.Where(x => x.Id == id).ExecuteUpdateAsync(set => set.SetProperty(x => x.Status, status).SetProperty(x => x.FinishedAt, DateTimeOffset.UtcNow), Ct);
         await db.Stages.Where(x => x.JobId == id).ExecuteUpdateAsync(set => set.SetProperty(x => x.Status, status == JobStatus.Succeeded ? StageStatus.Succeeded : StageStatus.Cancelled), Ct);
         db.JobEvents.Add(new JobEventRow { JobId = id, Type = $"job.{status.ToString().ToLowerInvariant()}", At = DateTimeOffset.UtcNow });
         await db.SaveChangesAsync(Ct);
+        await transaction.CommitAsync(Ct);
     }
 
     [Fact]

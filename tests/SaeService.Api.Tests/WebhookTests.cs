@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
@@ -158,13 +159,15 @@ public sealed class PrivateWebhookFixture : ApiFixture
 
 public sealed class WebhookEndToEndTests(PrivateWebhookFixture api) : IClassFixture<PrivateWebhookFixture>
 {
+    private const string Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task The_end_of_a_job_reaches_the_receiver_with_what_the_client_gave()
     {
         await using var receiver = await WebhookReceiver.StartAsync();
-        var job = await api.SubmitAsync($$$""","metadata":{"note":"n1"},"webhook":{"url":"{{{receiver.Url}}}"}""");
+        var job = await api.SubmitAsync($$$""","metadata":{"note":"n1"},"webhook":{"url":"{{{receiver.Url}}}","secret":"{{{Secret}}}"}""");
         using var cancelled = await api.Submitter.PostAsync(job.Urls.Cancel, null, Ct);
         Assert.True(cancelled.IsSuccessStatusCode);
 
@@ -174,6 +177,6 @@ public sealed class WebhookEndToEndTests(PrivateWebhookFixture api) : IClassFixt
         var body = JsonNode.Parse(got.Body)!;
         Assert.Equal("job.cancelled", (string)body["type"]!);
         Assert.Equal((job.Id.ToString(), "cancelled", "n1"), ((string)body["data"]!["id"]!, (string)body["data"]!["status"]!, (string)body["data"]!["metadata"]!["note"]!));
-        Assert.Null(got.Signature);
+        Assert.Equal(WebhookSignature.Sign(WebhookSignature.KeyOf(Secret)!, got.Id!, long.Parse(got.Timestamp!, CultureInfo.InvariantCulture), got.Body), got.Signature);
     }
 }
