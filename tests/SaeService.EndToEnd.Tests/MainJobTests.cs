@@ -7,8 +7,8 @@ namespace SaeService.EndToEnd.Tests;
 public sealed class MainJobTests
 {
     private const string Request = """
-        { "model": { "id": "sample" }, "dataset": { "id": "sample", "max_words": 12000 }, "layers": [0, 2, 4], "mode": "quick",
-          "sae": { "train_tokens": 200000 }, "information": { "bootstrap_samples": 200 } }
+        { "model": { "id": "sample" }, "dataset": { "id": "sample", "max_words": 9000 }, "layers": [0, 3], "mode": "quick",
+          "sae": { "train_tokens": 200000 }, "information": { "max_train_words": 3000, "bootstrap_samples": 200 } }
         """;
 
     private static CancellationToken Patience(int minutes = 5) =>
