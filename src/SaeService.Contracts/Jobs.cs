@@ -41,7 +41,7 @@ public sealed record Job
 /// <param name="EtaSeconds">Estimated from the pace so far; null while nothing is known.</param>
 public sealed record JobProgress(double Fraction, int Done, int Total, string Unit = "stages", double? TokensPerSecond = null, int? EtaSeconds = null);
 
-/// <param name="Stage">The furthest stage of this layer that has begun.</param>
+/// <param name="Stage">The stage of this layer that is at work, or else the furthest that has begun.</param>
 /// <param name="Fraction">Of that stage.</param>
 /// <param name="Fvu">Once trained: fraction of variance unexplained, on held-out tokens.</param>
 public sealed record LayerProgress(int Layer, StageKind? Stage, StageStatus? Status, double Fraction, double? Fvu = null, string? Message = null);

@@ -148,7 +148,9 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
 
     private static LayerProgress ProgressOf(int layer, IReadOnlyList<StageRow> stages, IReadOnlyList<LayerRow> layers)
     {
-        var furthest = Furthest(stages.Where(x => x.Layer == layer && x.Status is not (StageStatus.Waiting or StageStatus.Ready) && x.StartedAt is not null));
+        // What is at work now says more than what comes latest in the order: information may be measured before the autoencoder is trained.
+        var begun = stages.Where(x => x.Layer == layer && x.Status is not (StageStatus.Waiting or StageStatus.Ready) && x.StartedAt is not null).ToList();
+        var furthest = Furthest(begun.Where(x => x.Status == StageStatus.Running)) ?? Furthest(begun);
         return new LayerProgress(layer, furthest?.Kind, furthest?.Status,
             furthest is null ? 0 : furthest.Status == StageStatus.Succeeded ? 1 : furthest.Fraction,
             layers.FirstOrDefault(x => x.Layer == layer)?.Fvu, furthest?.Message);

@@ -60,11 +60,14 @@ public sealed class MainJobTests
         await using var _ = service;
         using var __ = client;
 
-        var undisturbed = await client.SubmitAsync(Request, ct);
+        var request = Request.Replace("\"train_tokens\": 200000", "\"train_tokens\": 1500000");
+        var undisturbed = await client.SubmitAsync(request, ct);
         Assert.Equal("succeeded", (await client.WaitForEndAsync(undisturbed, ct))["status"]!.GetValue<string>());
 
-        var disturbed = await client.SubmitAsync(Request, ct);
-        var seen = await client.WaitAsync(disturbed, job => job["layers"]!.AsArray().Any(l => l!["stage"]?.GetValue<string>() == "train" && l["status"]?.GetValue<string>() == "running"), ct);
+        var disturbed = await client.SubmitAsync(request, ct);
+        // Far enough for a checkpoint, which is written every second here.
+        var seen = await client.WaitAsync(disturbed, job => job["layers"]!.AsArray().Any(l =>
+            l!["stage"]?.GetValue<string>() == "train" && l["status"]?.GetValue<string>() == "running" && l["fraction"]!.GetValue<double>() > 0.4), ct);
         Assert.Equal("running", seen["status"]!.GetValue<string>());
         SaeCommand.Signal(Assert.Single(service.Children("SaeService.Worker.dll")), "KILL");
 
@@ -72,6 +75,7 @@ public sealed class MainJobTests
         Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
         var events = await client.Http.GetStringAsync($"/v1/jobs/{disturbed}/events?limit=200", ct);
         Assert.Contains("stage.retrying", events, StringComparison.Ordinal);
+        Assert.Contains("resumed from the checkpoint", events, StringComparison.Ordinal);
         Assert.Equal(await client.ComparableDocumentAsync(undisturbed, ct), await client.ComparableDocumentAsync(disturbed, ct));
     }
 

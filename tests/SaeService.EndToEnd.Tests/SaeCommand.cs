@@ -36,6 +36,7 @@ public sealed class SaeCommand : IAsyncDisposable
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         start.Environment["SAE_HOME"] = home;
+        start.Environment["Worker__CheckpointSeconds"] = "1";
         start.Environment.Remove("ConnectionStrings__Default");
         start.Environment["SAE_FAILPOINT"] = Path.Combine(home, "failpoint");
         var command = new SaeCommand(new Process { StartInfo = start, EnableRaisingEvents = true }, home) { KeepHome = keepHome };

@@ -31,7 +31,8 @@ internal static class TrainStage
         do
         {
             var seen = trainer.TokensSeen - resumedAt;
-            context.Progress((double)trainer.TokensSeen / trainer.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds));
+            context.Progress((double)trainer.TokensSeen / trainer.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds),
+                resumedAt == 0 ? null : $"resumed from the checkpoint at {resumedAt} tokens");
             if (watch.Elapsed - saved > TimeSpan.FromSeconds(context.Worker.CheckpointSeconds))
             {
                 SaveCheckpoint(context, trainer);
