@@ -20,15 +20,15 @@ internal static class Profiles
     /// <param name="depth">Number of blocks of the model, so that the highest layer there is.</param>
     public static LabelProfile Build(string label, IReadOnlyList<string> aliases, LabelScores scores, int[] layers, double[] information, int depth,
         int samples) => new()
-    {
-        Label = label,
-        Aliases = aliases,
-        Score = scores.Score,
-        Information = information,
-        CentreOfGravity = Centre(scores, layers, depth, samples),
-        ExpectedLayerPerLayer = Expected(information, layers),
-        PeakSet = [.. scores.PeakSet().Select(position => layers[position])],
-    };
+        {
+            Label = label,
+            Aliases = aliases,
+            Score = scores.Score,
+            Information = information,
+            CentreOfGravity = Centre(scores, layers, depth, samples),
+            ExpectedLayerPerLayer = Expected(information, layers),
+            PeakSet = [.. scores.PeakSet().Select(position => layers[position])],
+        };
 
     private static CentreOfGravity? Centre(LabelScores scores, int[] layers, int depth, int samples)
     {
