@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace SaeService.Cli;
 
@@ -8,6 +9,7 @@ namespace SaeService.Cli;
 /// </summary>
 public sealed class ServiceProcess : IAsyncDisposable
 {
+    private const int SigTerm = 15;
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(20);
     private readonly string _name;
     private readonly string _assembly;
@@ -100,8 +102,7 @@ public sealed class ServiceProcess : IAsyncDisposable
             if (OperatingSystem.IsWindows())
                 running.Kill(entireProcessTree: true);
             else
-                using (var kill = Process.Start(new ProcessStartInfo("kill", $"-TERM {running.Id}") { RedirectStandardError = true }))
-                    kill?.WaitForExit();
+                _ = kill(running.Id, SigTerm);
             using var patience = new CancellationTokenSource(s_grace);
             try
             {
@@ -115,4 +116,8 @@ public sealed class ServiceProcess : IAsyncDisposable
         _process?.Dispose();
         _stopping.Dispose();
     }
+
+    // .NET can only kill. A minimal system has no kill program either.
+    [DllImport("libc")]
+    private static extern int kill(int process, int signal);
 }
