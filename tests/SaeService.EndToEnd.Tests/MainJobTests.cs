@@ -132,8 +132,8 @@ public sealed class MainJobTests
         var ct = Patience();
         var (told, client) = await UpAsync(SaeCommand.NewHome(), ct);
         client.Dispose();
-        SaeCommand.Signal(told.ProcessId, "INT");
-        Assert.Equal(0, await told.WaitForExitAsync(ct));
+        SaeCommand.Signal(told.ProcessId, SaeCommand.CtrlC);
+        Assert.True(await told.WaitForExitAsync(ct) == 0, told.Output);
         Assert.Empty(told.LeftBehind());
         await told.DisposeAsync();
 
@@ -144,10 +144,10 @@ public sealed class MainJobTests
         while (killed.Children("SaeService").Count > 0)
             await Task.Delay(100, ct);
         await killed.DisposeAsync();
-        // The cluster outlives a command that could not stop it; the next one finds it, uses it and stops it.
+        // The cluster outlives a command that could not stop it by some seconds; the next one finds it or starts it, and stops it.
         var (next, last) = await UpAsync(home, ct);
         last.Dispose();
-        SaeCommand.Signal(next.ProcessId, "INT");
+        SaeCommand.Signal(next.ProcessId, SaeCommand.CtrlC);
         Assert.Equal(0, await next.WaitForExitAsync(ct));
         Assert.Empty(next.LeftBehind());
         await next.DisposeAsync();

@@ -103,6 +103,16 @@ public sealed class SaeCommand : IAsyncDisposable
         }
     }
 
+    /// <summary>What Ctrl-C sends; where the tests themselves run with SIGINT ignored, as in the background of a script, their children do too, and it is SIGTERM.</summary>
+    public static string CtrlC
+    {
+        get
+        {
+            var ignored = File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..].Trim();
+            return (ulong.Parse(ignored, System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture) & 1ul << 1) == 0 ? "INT" : "TERM";
+        }
+    }
+
     public static void Signal(int process, string signal)
     {
         using var kill = Process.Start(new ProcessStartInfo("kill", [$"-{signal}", process.ToString(System.Globalization.CultureInfo.InvariantCulture)]))!;
