@@ -24,6 +24,15 @@ internal static class Inputs
 
     public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
 
+    /// <summary>A layer's trained autoencoder; its two files lie under keys of their own and are read as the one folder they are.</summary>
+    public static TopKAutoencoder Autoencoder(StageContext context, int layer)
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })
+            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, name));
+        return SaeFolder.LoadSaeLens(folder.Path, context.Worker.Threads);
+    }
+
     /// <summary>The words that every stage from encode on is about, and the place of each in the packed corpus.</summary>
     public static (LabelledWords Words, int[] Packed) Words(PackedCorpus corpus, NormFilters filters)
     {

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using SaeService.Autoencoders;
-using SaeService.Contracts;
 
 namespace SaeService.Pipeline.Stages;
 
@@ -18,10 +17,7 @@ internal static class EncodeStage
         var corpus = Inputs.Corpus(context);
         var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
         using var activations = Inputs.Activations(context, layer);
-        using var folder = new TemporaryFolder();
-        foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })
-            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, name));
-        var sae = SaeFolder.LoadSaeLens(folder.Path, context.Worker.Threads);
+        var sae = Inputs.Autoencoder(context, layer);
 
         var lastOnly = context.Request.Labels!.SubwordPolicy == "last";
         var built = new SparseCodesBuilder(sae.DSae);

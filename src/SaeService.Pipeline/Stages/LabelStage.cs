@@ -1,5 +1,4 @@
 using System.Text.Json;
-using SaeService.Autoencoders;
 using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Interpretation.Labels;
@@ -49,10 +48,7 @@ internal static class LabelStage
 
     private static VocabularyEffects Effects(StageContext context, int layer)
     {
-        using var folder = new TemporaryFolder();
-        foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })
-            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, name));
-        var sae = SaeFolder.LoadSaeLens(folder.Path, context.Worker.Threads);
+        var sae = Inputs.Autoencoder(context, layer);
         var model = ModelFolder.Open(context.Roots.Models.Resolve(context.Request.Model.Id));
         using var loaded = LanguageModel.Load(model, TorchSharp.torch.device(context.Worker.Device));
         return VocabularyEffects.Of(sae, loaded, Tokenizer.Load(model.Path));
