@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using SaeService.Contracts;
 using Spectre.Console;
@@ -20,10 +19,9 @@ public static class LocalCommands
         var command = new Command("up", "Start Postgres (a private cluster if none is given), the interface and a worker; stays until Ctrl-C") { s_port, s_home, s_models, s_datasets, s_workers };
         command.SetAction(async (parsed, ct) =>
         {
-            using var stop = new StopSignal(ct);
-            await using var service = await StartAsync(parsed, stop.Token);
+            await using var service = await StartAsync(parsed, ct);
             PrintAddresses(service, null);
-            await stop.WaitAsync();
+            await UntilStoppedAsync(ct);
             return 0;
         });
         return command;
@@ -43,8 +41,7 @@ public static class LocalCommands
         };
         command.SetAction(async (parsed, ct) =>
         {
-            using var stop = new StopSignal(ct);
-            await using var service = await StartAsync(parsed, stop.Token);
+            await using var service = await StartAsync(parsed, ct);
             using var client = new ServiceClient(service.Address);
             // The sample is small and simple: a quarter of the usual training and half of the probes' words show the same.
             var sample = parsed.GetValue(model) == "sample";
@@ -57,18 +54,18 @@ public static class LocalCommands
             };
             AnsiConsole.MarkupLineInterpolated($"[bold]POST {service.Address}v1/jobs[/]");
             AnsiConsole.WriteLine(JsonSerializer.Serialize(request, s_brief));
-            var job = await client.SubmitAsync(request, stop.Token);
-            job = await JobWatcher.WatchAsync(client, job.Id, stop.Token);
+            var job = await client.SubmitAsync(request, ct);
+            job = await JobWatcher.WatchAsync(client, job.Id, ct);
             if (job.Status != JobStatus.Succeeded)
                 throw new CliException($"the job {job.Status.ToString().ToLowerInvariant()}: {job.Error?.Detail} {job.Error?.Remedy} (logs in {Path.Combine(service.Home, "logs")})");
-            var document = await client.DocumentAsync(job.Id, stop.Token);
+            var document = await client.DocumentAsync(job.Id, ct);
             if (parsed.GetValue(json) is { } file)
-                await File.WriteAllBytesAsync(file.FullName, document, stop.Token);
+                await File.WriteAllBytesAsync(file.FullName, document, ct);
             LayerTable.Print(JsonSerializer.Deserialize<LayerFunctionalityDocument>(document, Wire.Json)!);
             AnsiConsole.MarkupLineInterpolated($"[grey]{(job.FinishedAt - job.CreatedAt)!.Value.TotalSeconds:F0} s from request to document[/]");
             PrintAddresses(service, job);
             if (!parsed.GetValue(exit))
-                await stop.WaitAsync();
+                await UntilStoppedAsync(ct);
             return 0;
         });
         return command;
@@ -92,35 +89,9 @@ public static class LocalCommands
         AnsiConsole.Write(grid);
     }
 
-    /// <summary>Ctrl-C, SIGTERM and SIGHUP end the wait, not the process: what was started is stopped first.</summary>
-    private sealed class StopSignal : IDisposable
+    private static Task UntilStoppedAsync(CancellationToken stop)
     {
-        private readonly CancellationTokenSource _source;
-        private readonly List<PosixSignalRegistration> _registrations = [];
-
-        public StopSignal(CancellationToken outer)
-        {
-            _source = CancellationTokenSource.CreateLinkedTokenSource(outer);
-            foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP })
-                _registrations.Add(PosixSignalRegistration.Create(signal, context =>
-                {
-                    context.Cancel = true;
-                    _source.Cancel();
-                }));
-        }
-
-        public CancellationToken Token => _source.Token;
-
-        public async Task WaitAsync()
-        {
-            AnsiConsole.MarkupLine("[grey]Ctrl-C stops it.[/]");
-            await Task.Delay(Timeout.Infinite, _source.Token).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-        }
-
-        public void Dispose()
-        {
-            _registrations.ForEach(r => r.Dispose());
-            _source.Dispose();
-        }
+        AnsiConsole.MarkupLine("[grey]Ctrl-C stops it.[/]");
+        return Task.Delay(Timeout.Infinite, stop).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 }

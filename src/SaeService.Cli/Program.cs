@@ -11,9 +11,10 @@ var root = new RootCommand("sae: what does each layer of a language model do? Ru
     OperatorCommands.Migrate(),
     OperatorCommands.Keys(),
 };
+using var stop = new StopSignal();
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
 }
 catch (OperationCanceledException)
 {
