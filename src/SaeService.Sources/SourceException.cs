@@ -3,8 +3,11 @@ namespace SaeService.Sources;
 /// <summary>Why something could not be fetched.</summary>
 public enum SourceFault
 {
-    /// <summary>There is no such repository, revision or file.</summary>
+    /// <summary>There is no such repository or file.</summary>
     NotFound,
+
+    /// <summary>The repository has no such branch, tag or commit.</summary>
+    NoRevision,
 
     /// <summary>The repository is gated or private, and the token (or its absence) does not open it.</summary>
     Unauthorized,

@@ -1,3 +1,4 @@
+using SaeService.TestSupport;
 using Xunit;
 
 namespace SaeService.Sources.Tests;

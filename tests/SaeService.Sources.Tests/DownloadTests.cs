@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Http;
+using SaeService.TestSupport;
 using Xunit;
 
 namespace SaeService.Sources.Tests;

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using SaeService.TestSupport;
 using Xunit;
 
 namespace SaeService.Sources.Tests;
@@ -210,7 +211,7 @@ public sealed class ModelFetchTests : HubTestBase
         AddTiny();
         using var hub = new HubSource(Settings());
         await FaultAsync(SourceFault.NotFound, () => hub.FetchModelAsync(HubRepo.Of(RepoKind.Model, "org/absent"), "main", null, Ct));
-        Assert.Contains("revision", (await FaultAsync(SourceFault.NotFound, () => hub.FetchModelAsync(Tiny, "v9", null, Ct))).Message, StringComparison.Ordinal);
+        await FaultAsync(SourceFault.NoRevision, () => hub.FetchModelAsync(Tiny, "v9", null, Ct));
         foreach (var (status, code, says) in new[] { (403, "GatedRepo", "conditions"), (401, null, "token"), (403, null, "token") })
         {
             Hub.Intercept = (context, _) =>

@@ -18,7 +18,8 @@ internal static class CaptureStage
         var corpus = Inputs.Corpus(context);
         var hook = context.Request.Hook!;
         var places = context.Layers.ToDictionary(layer => Hooks.PlaceOf(hook, layer));
-        using var model = LanguageModel.Load(ModelFolder.Open(context.Roots.Models.Resolve(context.Request.Model.Id)), torch.device(context.Worker.Device));
+        using var folder = context.OpenModel();
+        using var model = LanguageModel.Load(ModelFolder.Open(folder.Path), torch.device(context.Worker.Device));
         var d = model.Description.DModel;
         var tokens = corpus.TokenIds.Length;
 

@@ -49,7 +49,8 @@ internal static class LabelStage
     private static VocabularyEffects Effects(StageContext context, int layer)
     {
         var sae = Inputs.Autoencoder(context, layer);
-        var model = ModelFolder.Open(context.Roots.Models.Resolve(context.Request.Model.Id));
+        using var folder = context.OpenModel();
+        var model = ModelFolder.Open(folder.Path);
         using var loaded = LanguageModel.Load(model, TorchSharp.torch.device(context.Worker.Device));
         return VocabularyEffects.Of(sae, loaded, Tokenizer.Load(model.Path));
     }

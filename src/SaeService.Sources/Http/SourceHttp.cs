@@ -115,7 +115,7 @@ public sealed class SourceHttp : IDisposable
         return (status, code) switch
         {
             (_, "GatedRepo") => new(SourceFault.Unauthorized, $"{Shown(target)} is gated: accept its conditions on its page, then {hint}"),
-            (_, "RevisionNotFound") => new(SourceFault.NotFound, $"{Shown(target)}: there is no such revision"),
+            (_, "RevisionNotFound") => new(SourceFault.NoRevision, $"{Shown(target)}: there is no such revision"),
             (_, "EntryNotFound") => new(SourceFault.NotFound, $"{Shown(target)}: there is no such file"),
             (_, "DisabledRepo") => new(SourceFault.Unauthorized, $"{Shown(target)} was disabled by the hub"),
             // The hub answers 401 for what does not exist too, so as not to tell what is private.

@@ -3,12 +3,12 @@ namespace SaeService.Sources;
 /// <param name="Done">Bytes that are here, of <paramref name="Total"/>.</param>
 public readonly record struct FetchProgress(long Done, long Total);
 
-/// <summary>Files of a repository at a commit, kept in the cache until disposed of.</summary>
+/// <summary>Files of a repository at a commit, kept in the cache until disposed of; or a folder of the operator, which stays anyway.</summary>
 /// <param name="Path">A folder or a file.</param>
 /// <param name="Licence">As the source declares it.</param>
-public sealed record Snapshot(string Path, string Commit, string? Licence, IDisposable Lease) : IDisposable
+public sealed record Snapshot(string Path, string? Commit = null, string? Licence = null, IDisposable? Lease = null) : IDisposable
 {
-    public void Dispose() => Lease.Dispose();
+    public void Dispose() => Lease?.Dispose();
 }
 
 /// <summary>Adds up what several connections bring.</summary>

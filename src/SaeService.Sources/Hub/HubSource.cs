@@ -29,6 +29,9 @@ public sealed class HubSource : IDisposable
 
     public HubCache Cache { get; }
 
+    /// <summary>Whether the operator allows it; where not, every call is refused.</summary>
+    public bool Enabled => _settings.Enabled;
+
     public void Dispose()
     {
         _fetcher.Dispose();
@@ -39,8 +42,10 @@ public sealed class HubSource : IDisposable
     /// <param name="brief">For an interface that must answer soon: little patience.</param>
     public async Task<HubListing> ListAsync(HubRepo repo, string revision, bool brief, CancellationToken ct)
     {
+        if (!Enabled)
+            throw new SourceException(SourceFault.Offline, "nothing is fetched from the hub here: the operator can allow it with Hub:Enabled");
         if (!HubRepo.IsRevision(revision))
-            throw new SourceException(SourceFault.Refused, "a revision is a branch, a tag or a commit, of letters, digits, '.', '_', '-', '+' and '/'");
+            throw new SourceException(SourceFault.NoRevision, "a revision is a branch, a tag or a commit, of letters, digits, '.', '_', '-', '+' and '/'");
         if (HubRepo.IsCommit(revision) && await ReadListingAsync(repo, revision, ct) is { } known)
             return known;
         if (_settings.Offline)

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 
-namespace SaeService.Sources.Tests;
+namespace SaeService.TestSupport;
 
 /// <summary>What a server of <see cref="FakeHub"/> saw of a request.</summary>
 public sealed record Seen(bool Cdn, string Host, string Path, string? Authorization, string? Range, string? IfRange);
