@@ -26,8 +26,8 @@ RUN --mount=type=cache,target=/root/.nuget/packages,sharing=locked dotnet publis
 # Ubuntu 24.04: its libstdc++ is new enough for TorchSharp as it is.
 FROM mcr.microsoft.com/dotnet/aspnet:${DOTNET} AS runtime
 RUN apt-get update && apt-get install -y --no-install-recommends curl libgomp1 && rm -rf /var/lib/apt/lists/* \
-    && mkdir -p /data/artifacts /data/models /data/datasets && chown -R $APP_UID:$APP_UID /data
-ENV Artifacts__Root=/data/artifacts Models__Roots__0=/data/models Datasets__Roots__0=/data/datasets Bundled__Root=/bundle \
+    && mkdir -p /data/artifacts /data/models /data/datasets /data/hub && chown -R $APP_UID:$APP_UID /data
+ENV Artifacts__Root=/data/artifacts Models__Roots__0=/data/models Datasets__Roots__0=/data/datasets Bundled__Root=/bundle Hub__CacheFolder=/data/hub \
     DOTNET_gcServer=0 Serilog__Format=json
 COPY src/SaeService.Sample/bundle /bundle
 WORKDIR /app

@@ -39,6 +39,7 @@ try
         .AddWebhooks(settings)
         .AddSingleton<ApiKeys>()
         .AddSingleton(new HubSource(settings.Sources))
+        .AddSingleton(provider => new DatasetSource(settings.Sources, provider.GetRequiredService<HubSource>()))
         .AddSingleton<HubModels>()
         .AddSingleton<ModelCatalogue>()
         .AddSingleton<DatasetCatalogue>()
@@ -49,6 +50,9 @@ try
         .AddAccess(settings)
         .AddHealth()
         .AddOpenApiDocument();
+
+    if (settings.Sources.AnnotatorUrl is { } annotator)
+        builder.Services.AddSingleton(new Annotator(annotator, settings.Sources.AnnotatorModel, proxy: settings.Sources.UseProxy));
 
     var app = builder.Build();
     app.UseSecurityHeaders();

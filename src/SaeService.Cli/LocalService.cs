@@ -57,6 +57,8 @@ public sealed class LocalService : IAsyncDisposable
             ["Artifacts__Root"] = artifacts,
             ["Bundled__Root"] = Path.Combine(AppContext.BaseDirectory, "bundle"),
             ["DOTNET_ENVIRONMENT"] = "Production",
+            // One's own machine: what one names may be fetched. HF_HUB_OFFLINE, HF_TOKEN and the like are inherited.
+            ["Hub__Enabled"] = Environment.GetEnvironmentVariable("Hub__Enabled") ?? "true",
         };
         for (var i = 0; i < options.Models.Count; i++)
             environment[$"Models__Roots__{i}"] = Path.GetFullPath(options.Models[i]);

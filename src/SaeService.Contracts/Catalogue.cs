@@ -6,11 +6,24 @@ public sealed record Dataset
     public required string Id { get; init; }
     public string Object { get; init; } = "dataset";
 
-    /// <summary><c>upload</c> or <c>folder</c>.</summary>
+    /// <summary><c>upload</c>, <c>folder</c>, <c>catalogue</c> or <c>hub</c>.</summary>
     public required string Source { get; init; }
 
-    /// <summary><c>conllu</c>, <c>conll</c> or <c>jsonl</c>.</summary>
-    public required string Format { get; init; }
+    /// <summary><c>conllu</c>, <c>conll</c>, <c>jsonl</c> …; absent where it has not been fetched.</summary>
+    public string? Format { get; init; }
+
+    /// <summary>False: it is not here yet; the first job that names it fetches it, and only then it is counted.</summary>
+    public bool Fetched { get; init; } = true;
+    public string? Title { get; init; }
+
+    /// <summary>As its source declares it.</summary>
+    public string? Licence { get; init; }
+
+    /// <summary>What a job with it is pinned to.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Tasks that the catalogue promises; jobs are checked against them while it has not been fetched.</summary>
+    public IReadOnlyList<string>? DeclaredTasks { get; init; }
     public required IReadOnlyList<string> Splits { get; init; }
     public DateTimeOffset? CreatedAt { get; init; }
     public long Bytes { get; init; }

@@ -48,10 +48,14 @@ public sealed record JobRequest
 /// <param name="Revision">Of a model of the hub a branch, a tag or a commit; the job has the commit. A local folder has none; its files' hashes are recorded instead.</param>
 public sealed record ModelReference(string Id, string? Revision = null);
 
-/// <param name="Id">An uploaded data set, a name under one of the operator's data folders, or a path inside one of them.</param>
+/// <param name="Id">
+/// An uploaded data set, a name under one of the operator's data folders, or a path inside one of them; where the operator allows it, a name of the
+/// catalogue, a treebank (<c>ud:German-GSD</c>), or a data set of the hub (<c>owner/name</c>, <c>owner/name:config</c>).
+/// </param>
 /// <param name="Split">Which of its parts, joined by <c>+</c>: <c>train</c>, <c>dev+test</c>. Absent: all of them.</param>
 /// <param name="MaxWords">Stops after the sentence that reaches this many words. Default 200 000.</param>
-public sealed record DatasetReference(string Id, string? Split = null, int? MaxWords = null);
+/// <param name="Revision">Of what is fetched: a branch, tag, release or commit; the job has the commit. Uploads and folders have none.</param>
+public sealed record DatasetReference(string Id, string? Split = null, int? MaxWords = null, string? Revision = null);
 
 /// <param name="Url">An https address on the public Internet, at most 2000 characters, without user name.</param>
 /// <param name="Secret">Signs the deliveries (Standard Webhooks): <c>whsec_</c> and 24 to 64 bytes in base64; absent: unsigned. No answer repeats it.</param>

@@ -5,15 +5,18 @@ using SaeService.Storage;
 namespace SaeService.Pipeline;
 
 /// <summary>The operator's folders and the hub, as the interface has them: names are resolved again where the work is done, by the same rules.</summary>
-public sealed record CatalogueRoots(FolderRoots Models, FolderRoots Datasets, HubSource Hub)
+public sealed record CatalogueRoots(FolderRoots Models, FolderRoots Datasets, HubSource Hub, DatasetSource PublicDatasets)
 {
     public static CatalogueRoots Read(IConfiguration configuration)
     {
         var bundled = configuration["Bundled:Root"];
+        var sources = SourceSettings.Read(key => configuration[key]);
+        var hub = new HubSource(sources);
         return new(
             new FolderRoots(Folders("Models:Roots"), Sample("model")),
             new FolderRoots(Folders("Datasets:Roots"), Sample("corpus")),
-            new HubSource(SourceSettings.Read(key => configuration[key])));
+            hub,
+            new DatasetSource(sources, hub));
 
         string[] Folders(string key) => [.. configuration.GetSection(key).GetChildren().Select(x => x.Value).OfType<string>()];
         Dictionary<string, string>? Sample(string part) => bundled is null ? null : new() { ["sample"] = Path.Combine(bundled, part) };

@@ -33,21 +33,30 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
     /// The job's model: where its revision is a commit, the hub's at that commit, fetched where it is not here; else the folder of that name. To be
     /// disposed of when nothing of it is read any more.
     /// </summary>
-    /// <param name="share">Of the stage's progress that fetching takes.</param>
-    public Snapshot OpenModel(double share = 0)
+    /// <param name="upTo">How far the stage is when that is done.</param>
+    public Snapshot OpenModel(double upTo = 0)
     {
         var model = Request.Model;
         return model.Revision is { } revision && HubRepo.IsCommit(revision)
-            ? Fetch(RepoKind.Model, "$.model.id", share, report => roots.Hub.FetchModelAsync(HubRepo.Of(RepoKind.Model, model.Id), revision, report, Interrupted))
+            ? Fetch(RepoKind.Model, "$.model.id", 0, upTo, report => roots.Hub.FetchModelAsync(HubRepo.Of(RepoKind.Model, model.Id), revision, report, Interrupted))
             : new Snapshot(roots.Models.Resolve(model.Id));
     }
 
-    private Snapshot Fetch(RepoKind kind, string field, double share, Func<Action<FetchProgress>, Task<Snapshot>> fetch)
+    /// <summary>The job's data set where it is one that is fetched, at the revision that the job is pinned to; null where it is an upload or the operator's.</summary>
+    public Snapshot? FetchDataset(double from, double upTo)
+    {
+        var dataset = Request.Dataset;
+        return dataset.Revision is { } revision
+            ? Fetch(RepoKind.Dataset, "$.dataset.id", from, upTo, report => roots.PublicDatasets.FetchAsync(dataset.Id, revision, dataset.Split?.Split('+'), report, Interrupted))
+            : null;
+    }
+
+    private Snapshot Fetch(RepoKind kind, string field, double from, double upTo, Func<Action<FetchProgress>, Task<Snapshot>> fetch)
     {
         var what = kind == RepoKind.Model ? "model" : "data set";
         try
         {
-            return fetch(progress => lease.ReportProgress(share * progress.Done / Math.Max(1, progress.Total),
+            return fetch(progress => lease.ReportProgress(from + (upTo - from) * progress.Done / Math.Max(1, progress.Total),
                 message: string.Create(System.Globalization.CultureInfo.InvariantCulture, $"fetching the {what}, {progress.Total / 1e6:N0} MB"))).GetAwaiter().GetResult();
         }
         catch (SourceException e) when (!e.Transient)

@@ -8,6 +8,9 @@ public sealed class SourceSettings
     public const string DefaultEndpoint = "https://huggingface.co";
     private static readonly string[] s_hubHosts = ["*.huggingface.co", "huggingface.co", "*.hf.co", "hf.co"];
 
+    internal static readonly Uri s_gitHubApi = new("https://api.github.com");
+    internal static readonly Uri s_gitHubRaw = new("https://raw.githubusercontent.com");
+
     /// <summary><c>Hub:Enabled</c>: ids of the hub and names of the catalogue may be used in jobs. Default false.</summary>
     public bool Enabled { get; init; }
 
@@ -35,12 +38,19 @@ public sealed class SourceSettings
     /// <summary><c>Catalogue:File</c>: data sets of the operator's own, by name.</summary>
     public string? CatalogueFile { get; init; }
 
+    /// <summary><c>Catalogue:GitHubApi</c> and <c>Catalogue:GitHubRaw</c>: where treebanks are listed and fetched, for a mirror.</summary>
+    public Uri GitHubApi { get; init; } = s_gitHubApi;
+    public Uri GitHubRaw { get; init; } = s_gitHubRaw;
+
     /// <summary><c>Annotator:Url</c>: the address of a UDPipe service's <c>process</c> call, and <c>Annotator:Model</c> its model.</summary>
     public Uri? AnnotatorUrl { get; init; }
     public string? AnnotatorModel { get; init; }
 
     /// <summary>What the hub may be asked at, redirects included. What the operator named himself may be on his own network.</summary>
     internal HostRules HubHosts => new([Endpoint], AllowedHosts ?? s_hubHosts, Endpoint != new Uri(DefaultEndpoint), AllowedHosts is not null);
+
+    /// <summary>What the built-in catalogue and treebanks need.</summary>
+    internal HostRules GitHubHosts => new([GitHubApi, GitHubRaw], [], GitHubApi != s_gitHubApi && GitHubRaw != s_gitHubRaw, false);
 
     /// <summary>Large files are fetched in pieces of this size, over so many connections.</summary>
     internal long PieceBytes { get; init; } = 64 << 20;
@@ -68,6 +78,8 @@ public sealed class SourceSettings
             AllowedHosts = hosts.Count > 0 ? CheckHosts(hosts) : null,
             UseProxy = Flag("Hub:UseProxy", Value("Hub:UseProxy")),
             CatalogueFile = Value("Catalogue:File"),
+            GitHubApi = Address("Catalogue:GitHubApi", Value("Catalogue:GitHubApi")) ?? s_gitHubApi,
+            GitHubRaw = Address("Catalogue:GitHubRaw", Value("Catalogue:GitHubRaw")) ?? s_gitHubRaw,
             AnnotatorUrl = Address("Annotator:Url", Value("Annotator:Url")),
             AnnotatorModel = Value("Annotator:Model"),
         };

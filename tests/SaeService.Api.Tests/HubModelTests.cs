@@ -21,6 +21,7 @@ public sealed class HubApiFixture : ApiFixture
         ["Hub:Token"] = "hf_operators",
         ["Hub:Offline"] = "false",
         ["Hub:AllowedHosts:0"] = _hub.CdnHost,
+        ["Annotator:Url"] = new Uri(_hub.Address, "/udpipe/process").ToString(),
     };
 
     public FakeRepo AddModel(string name, int commit, string? config = null) => Hub.Add($"models/org/{name}@main", new FakeRepo(FakeHub.CommitOf(commit)) { Licence = "apache-2.0" })
@@ -38,7 +39,7 @@ public sealed class HubModelTests(HubApiFixture api) : IClassFixture<HubApiFixtu
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     private Task<HttpResponseMessage> PostAsync(string model) =>
-        api.Submitter.PostAsync("/v1/jobs", ApiFixture.Json($$$"""{"model":{{model}},"dataset":{"id":"mini"}}"""), Ct);
+        api.Submitter.PostAsync("/v1/jobs", ApiFixture.Json($$$"""{"model":{{{model}}},"dataset":{"id":"mini"}}"""), Ct);
 
     [Fact]
     public async Task A_job_on_a_model_of_the_hub_is_pinned_to_the_commit_and_nothing_of_the_weights_is_fetched()

@@ -87,6 +87,9 @@ public sealed class OperationsTests(ApiFixture api) : IClassFixture<ApiFixture>
     [Theory]
     [InlineData("Access__Mode", "closed", "Access:Mode")]
     [InlineData("Webhooks__AllowPrivate", "perhaps", "Webhooks:AllowPrivate")]
+    [InlineData("Hub__Enabled", "perhaps", "Hub:Enabled")]
+    [InlineData("Hub__Endpoint", "huggingface.co", "Hub:Endpoint")]
+    [InlineData("Catalogue__File", "/no/such/catalogue.json", "Catalogue:File")]
     [InlineData("Limits__MaxUploadBytes", "-1", "Limits:MaxUploadBytes")]
     [InlineData("ConnectionStrings__Default", "", "ConnectionStrings:Default")]
     public async Task A_wrong_setting_ends_the_start_with_its_name(string key, string value, string says)

@@ -28,7 +28,7 @@ public sealed class SaeCommand : IAsyncDisposable
 
     public static string NewHome() => Directory.CreateTempSubdirectory("sae-e2e-").FullName;
 
-    public static SaeCommand Start(string home, string[] arguments, bool keepHome = false)
+    public static SaeCommand Start(string home, string[] arguments, bool keepHome = false, IReadOnlyDictionary<string, string>? environment = null)
     {
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
@@ -38,6 +38,8 @@ public sealed class SaeCommand : IAsyncDisposable
         start.Environment["SAE_HOME"] = home;
         start.Environment["Worker__CheckpointSeconds"] = "1";
         start.Environment.Remove("ConnectionStrings__Default");
+        foreach (var (key, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[key] = value;
         start.Environment["SAE_FAILPOINT"] = Path.Combine(home, "failpoint");
         var command = new SaeCommand(new Process { StartInfo = start, EnableRaisingEvents = true }, home) { KeepHome = keepHome };
         void Keep(string? line)

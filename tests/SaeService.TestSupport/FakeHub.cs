@@ -135,6 +135,11 @@ public sealed class FakeHub : IAsyncDisposable
     private async Task ResolveAsync(HttpContext context, string path)
     {
         var at = path.IndexOf("/resolve/", StringComparison.Ordinal);
+        if (at < 0)
+        {
+            context.Response.StatusCode = 404;
+            return;
+        }
         var id = path[..at].StartsWith("datasets/", StringComparison.Ordinal) ? path[..at] : "models/" + path[..at];
         var rest = path[(at + 9)..].Split('/', 2);
         if (Find(id, rest[0]) is not { } repo || !repo.Files.TryGetValue(Uri.UnescapeDataString(rest[1]), out var bytes))

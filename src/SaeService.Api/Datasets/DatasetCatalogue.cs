@@ -5,12 +5,15 @@ using SaeService.Api.Access;
 using SaeService.Api.Models;
 using SaeService.Contracts;
 using SaeService.Corpora;
+using SaeService.Sources;
 using SaeService.Storage;
 
 namespace SaeService.Api.Datasets;
 
-/// <summary>The data sets that can be named: uploads of the caller, then what is in the operator's folders, and the bundled sample.</summary>
-public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory<SaeDbContext> contexts)
+/// <summary>
+/// The data sets that can be named: uploads of the caller, then what is in the operator's folders, the bundled sample, then what can be fetched.
+/// </summary>
+public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sources, IDbContextFactory<SaeDbContext> contexts)
 {
     private readonly FolderRoots _roots = new(settings.DatasetRoots, settings.BundledRoot is { } bundled
         ? new Dictionary<string, string> { [ModelCatalogue.SampleName] = Path.Combine(bundled, "corpus") }
@@ -20,27 +23,63 @@ public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory
     private readonly ConcurrentDictionary<string, (string Fingerprint, Dataset Dataset)> _counted = new();
     private readonly SemaphoreSlim _counting = new(1);
 
-    /// <exception cref="ProblemException">unknown_dataset, dataset_outside_roots or invalid_dataset.</exception>
-    public async Task<Dataset> RequireAsync(string id, Caller caller, string field, CancellationToken ct)
+    /// <param name="field">JSON path of the reference.</param>
+    /// <param name="ask">Whether others may be asked for what is not here; where not, only what the catalogue itself says of it.</param>
+    /// <exception cref="ProblemException">
+    /// unknown_dataset, dataset_outside_roots, invalid_dataset, not_available for a revision of what has none, or one of the hub's.
+    /// </exception>
+    public async Task<Dataset> RequireAsync(DatasetReference reference, Caller caller, string field, CancellationToken ct, bool ask = true)
     {
+        var (id, path) = (reference.Id, field + ".id");
         if (await FindUploadAsync(id, caller, ct) is { } upload)
-            return upload;
+            return Unpinned(reference, upload, field);
         try
         {
-            return await CountAsync(id, _roots.Resolve(id), ct);
+            return Unpinned(reference, await CountAsync(id, _roots.Resolve(id), ct), field);
+        }
+        catch (RootedPathException e) when (e.Fault == RootedPathFault.NotFound && sources.Enabled && sources.Names(id))
+        {
+            return await OfferedAsync(reference, field, ask, ct);
         }
         catch (RootedPathException e)
         {
             throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.DatasetOutsideRoots : ProblemCodes.UnknownDataset,
-                e.Fault == RootedPathFault.Outside ? e.Message : $"{e.Message}, and is no upload of this key (PUT /v1/datasets/NAME)", field, e);
+                e.Fault == RootedPathFault.Outside ? e.Message : $"{e.Message}, and is no upload of this key (PUT /v1/datasets/NAME){(sources.Enabled ? "" : "; nothing is fetched by this service (Hub:Enabled)")}",
+                path, e);
         }
         catch (CorpusException e)
         {
-            throw new ProblemException(ProblemCodes.InvalidDataset, e.Message, field, e);
+            throw new ProblemException(ProblemCodes.InvalidDataset, e.Message, path, e);
         }
     }
 
-    /// <summary>Uploads that the caller sees, newest first, then the operator's that can be read, by name.</summary>
+    private static Dataset Unpinned(DatasetReference reference, Dataset dataset, string field) => reference.Revision is null ? dataset
+        : throw new ProblemException(ProblemCodes.NotAvailable, $"'{reference.Id}' is {(dataset.Source == "upload" ? "an upload" : "a local file or folder")}, which has no revisions", field + ".revision");
+
+    private async Task<Dataset> OfferedAsync(DatasetReference reference, string field, bool ask, CancellationToken ct)
+    {
+        try
+        {
+            var offer = ask ? await sources.FindAsync(reference.Id, reference.Revision, ct) : sources.FindEntry(reference.Id);
+            return offer is null ? throw new ProblemException(ProblemCodes.UnknownDataset, $"'{reference.Id}' is not here; a job may name it all the same", field + ".id")
+                : await DescribeAsync(offer, ct);
+        }
+        catch (SourceException e)
+        {
+            throw SourceProblems.Of(e, RepoKind.Dataset, field + (e.Fault == SourceFault.NoRevision ? ".revision" : ".id"));
+        }
+    }
+
+    /// <summary>Counted where it is here; else what its source promises.</summary>
+    private async Task<Dataset> DescribeAsync(DatasetOffer offer, CancellationToken ct)
+    {
+        var dataset = offer.Fetched is { } place
+            ? await CountFolderAsync(offer.Id, place, DatasetFolder.Open(place), ct)
+            : new Dataset { Id = offer.Id, Source = offer.Source, Splits = offer.Splits, Fetched = false };
+        return dataset with { Source = offer.Source, Title = offer.Title, Licence = offer.Licence, Revision = offer.Revision, DeclaredTasks = offer.Tasks };
+    }
+
+    /// <summary>Uploads that the caller sees, newest first, then the operator's that can be read, then the catalogue's, by name.</summary>
     public async Task<IReadOnlyList<Dataset>> ListAsync(Caller caller, CancellationToken ct)
     {
         await using var db = await contexts.CreateDbContextAsync(ct);
@@ -56,6 +95,9 @@ public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory
             {
                 // Not a data set by itself; something inside may be, and can be named.
             }
+        if (sources.Enabled)
+            foreach (var name in sources.Entries.Select(entry => entry.Name).Where(name => !found.Exists(dataset => dataset.Id == name)))
+                found.Add(await DescribeAsync(sources.FindEntry(name)!, ct));
         return found;
     }
 
@@ -106,6 +148,11 @@ public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory
         var folder = DatasetFolder.Open(path);
         if (folder.Files.FirstOrDefault(file => !_roots.Contains(file.Path)) is { } stray)
             throw new ProblemException(ProblemCodes.DatasetOutsideRoots, $"'{stray.Name}' links to a file outside the folders that the operator allows", "$.dataset.id");
+        return await CountFolderAsync(id, path, folder, ct);
+    }
+
+    private async Task<Dataset> CountFolderAsync(string id, string path, DatasetFolder folder, CancellationToken ct)
+    {
         var fingerprint = string.Join('\n', folder.Files.Select(file => $"{file.Name} {file.Bytes} {File.GetLastWriteTimeUtc(file.Path).Ticks}"));
         if (!Known(out var known))
         {

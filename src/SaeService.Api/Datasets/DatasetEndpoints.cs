@@ -10,13 +10,15 @@ public static class DatasetEndpoints
     public static void MapDatasets(this WebApplication app)
     {
         var datasets = app.MapGroup("/v1/datasets").WithTags("Data sets");
-        datasets.MapGet("", List).WithName("ListDatasets").WithSummary("Uploads of this key, and what is in the operator's folders");
+        datasets.MapGet("", List).WithName("ListDatasets").WithSummary("Uploads of this key, what is in the operator's folders, and what the catalogue can fetch");
         datasets.MapGet("/{**id}", Get).WithName("GetDataset").WithSummary("A data set as it was understood: splits, tasks, label counts, entropies, warnings")
             .Problems(ProblemCodes.NotFound, ProblemCodes.InvalidDataset, ProblemCodes.DatasetOutsideRoots);
         datasets.MapPut("/{name}", Put).WithName("PutDataset").WithSummary("Uploads a labelled data set, or replaces one, and says what was understood of it")
-            .WithDescription("The body is the file itself, UTF-8: CoNLL-U, CoNLL columns or JSON lines. The format is told by format=, by the name's ending or by the first lines.")
+            .WithDescription("The body is the file itself, UTF-8: CoNLL-U, CoNLL columns or JSON lines. The format is told by format=, by the name's ending or by the first lines. " +
+                "With format=text it is text without labels, which the annotator is asked for where the operator has named one; a line <|endoftext|> ends a document.")
             .Accepts<Stream>("text/plain", "application/octet-stream", "application/x-ndjson").RequireAuthorization(Scopes.Submit)
-            .Problems(ProblemCodes.InvalidParameter, ProblemCodes.InvalidDataset, ProblemCodes.TooLarge, ProblemCodes.Conflict, ProblemCodes.UnsupportedMediaType);
+            .Problems(ProblemCodes.InvalidParameter, ProblemCodes.InvalidDataset, ProblemCodes.TooLarge, ProblemCodes.Conflict, ProblemCodes.UnsupportedMediaType, ProblemCodes.NotAvailable, ProblemCodes.HubUnavailable,
+                ProblemCodes.HubDamaged, ProblemCodes.HubRefused);
         datasets.MapDelete("/{name}", Delete).WithName("DeleteDataset").WithSummary("Removes an upload that no live job uses").RequireAuthorization(Scopes.Submit)
             .Problems(ProblemCodes.NotFound, ProblemCodes.Conflict);
     }
@@ -28,7 +30,7 @@ public static class DatasetEndpoints
     {
         try
         {
-            return TypedResults.Ok(await catalogue.RequireAsync(id, Caller.Of(context), "id", context.RequestAborted));
+            return TypedResults.Ok(await catalogue.RequireAsync(new DatasetReference(id), Caller.Of(context), "$", context.RequestAborted, ask: false));
         }
         catch (ProblemException e) when (e.Code == ProblemCodes.UnknownDataset)
         {

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.Features;
@@ -7,6 +8,7 @@ using SaeService.Api.Access;
 using SaeService.Api.Problems;
 using SaeService.Contracts;
 using SaeService.Corpora;
+using SaeService.Sources;
 using SaeService.Storage;
 
 namespace SaeService.Api.Datasets;
@@ -15,14 +17,17 @@ namespace SaeService.Api.Datasets;
 /// Takes an upload: the body is streamed to disk, then read once from there. It becomes a data set only when all of it was understood; otherwise
 /// nothing of it is kept.
 /// </summary>
-public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatalogue catalogue, ArtifactStore artifacts, IDbContextFactory<SaeDbContext> contexts, TimeProvider time)
+public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatalogue catalogue, ArtifactStore artifacts, IDbContextFactory<SaeDbContext> contexts, TimeProvider time, Annotator? annotator = null)
 {
     /// <summary>In the artifact store: one folder an upload in it, named by its id.</summary>
     public const string Folder = "datasets";
     private static readonly JobStatus[] s_live = [JobStatus.Queued, JobStatus.Running, JobStatus.Cancelling];
-    private static readonly Dictionary<string, string> s_extensions = new() { ["conllu"] = ".conllu", ["conll"] = ".conll", ["jsonl"] = ".jsonl" };
+    private static readonly Dictionary<string, string> s_extensions = new() { ["conllu"] = ".conllu", ["conll"] = ".conll", ["jsonl"] = ".jsonl", [Text] = ".txt" };
 
-    /// <param name="format">conllu, conll or jsonl; null: by the name's ending, or the first lines.</param>
+    /// <summary>Text without labels, which the annotator is asked for.</summary>
+    private const string Text = "text";
+
+    /// <param name="format">conllu, conll or jsonl; null: by the name's ending, or the first lines; text: labels are to be made by the annotator.</param>
     /// <returns>The data set, and whether its name is new.</returns>
     /// <exception cref="ProblemException">invalid_parameter, conflict, payload_too_large, or invalid_dataset with the line.</exception>
     public async Task<(Dataset Dataset, bool Created)> StoreAsync(string name, string? format, HttpContext context)
@@ -33,6 +38,8 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
             throw ProblemMetadataExtensions.Parameter("name", "must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit, and not end in .gz");
         if (format is not null && !s_extensions.ContainsKey(format))
             throw ProblemMetadataExtensions.Parameter("format", $"is not known; known: {string.Join(", ", s_extensions.Keys)}");
+        if (format == Text && annotator is null)
+            throw new ProblemException(ProblemCodes.NotAvailable, "This service has no annotator (Annotator:Url), so text needs its labels with it.");
         if (catalogue.IsOperators(name))
             throw new ProblemException(ProblemCodes.Conflict, $"'{name}' is a data set of the operator; choose another name.");
         await RequireUnusedAsync(name, caller.KeyId, ct);
@@ -42,7 +49,12 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
         try
         {
             var stored = await ReceiveAsync($"{folder}/{name}{(format is null ? "" : s_extensions[format])}", context);
+            var warning = (string?)null;
+            if (format == Text)
+                (stored, warning) = await AnnotateAsync(name, stored, folder, ct);
             var dataset = await UnderstandAsync(name, stored, ct);
+            if (warning is not null)
+                dataset = dataset with { Warnings = [warning, .. dataset.Warnings] };
             return await PublishAsync(id, name, caller.KeyId, stored, dataset, ct);
         }
         catch
@@ -90,6 +102,29 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
         return writer.Complete();
     }
 
+    /// <summary>The text's place is taken by its CoNLL-U.</summary>
+    private async Task<(StoredArtifact, string)> AnnotateAsync(string name, StoredArtifact text, string folder, CancellationToken ct)
+    {
+        try
+        {
+            using var writer = artifacts.Create($"{folder}/{name}.conllu");
+            AnnotationReport report;
+            using (var reader = new StreamReader(artifacts.Open(text.Key), new UTF8Encoding(false, throwOnInvalidBytes: true)))
+            using (var conllu = new StreamWriter(writer.Stream, new UTF8Encoding(false), leaveOpen: true))
+                report = await annotator!.AnnotateAsync(name, reader, conllu, ct);
+            artifacts.Delete(text.Key);
+            return (writer.Complete(), $"labels were made by a program ({report.Model}), not by people: what a layer knows of them is what it shares with that program");
+        }
+        catch (SourceException e)
+        {
+            throw SourceProblems.Of(e, RepoKind.Dataset, "$");
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new ProblemException(ProblemCodes.InvalidDataset, "The text is not UTF-8.", inner: e);
+        }
+    }
+
     private async Task<Dataset> UnderstandAsync(string name, StoredArtifact stored, CancellationToken ct)
     {
         try
@@ -117,7 +152,7 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
             Name = name,
             ApiKeyId = owner,
             Key = stored.Key,
-            Format = dataset.Format,
+            Format = dataset.Format!,
             Bytes = stored.Bytes,
             Sha256 = stored.Sha256,
             StatisticsJson = JsonSerializer.Serialize(dataset, Wire.Json),

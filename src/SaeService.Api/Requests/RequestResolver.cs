@@ -25,7 +25,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
         var errors = new RequestErrors();
         var check = new Checks(errors);
         var model = await TryAsync(errors, () => models.RequireAsync(request.Model, "$.model", ct));
-        var dataset = await TryAsync(errors, () => datasets.RequireAsync(request.Dataset.Id, caller, "$.dataset.id", ct));
+        var dataset = await TryAsync(errors, () => datasets.RequireAsync(request.Dataset, caller, "$.dataset", ct));
 
         var layers = Layers(request.Layers, model, errors);
         var resolved = request with
@@ -34,6 +34,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             Model = request.Model with { Revision = model?.Revision ?? request.Model.Revision },
             Dataset = request.Dataset with
             {
+                Revision = dataset?.Revision,
                 Split = Split(request.Dataset.Split, dataset, errors),
                 MaxWords = check.Range(request.Dataset.MaxWords, 200_000, 1, 100_000_000, "$.dataset.max_words"),
             },
@@ -78,10 +79,11 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
     {
         if (dataset is null)
             return [];
-        // A label that all words share says nothing of a layer.
-        var usable = dataset.Tasks.Where(t => t.Labels.Count >= 2).Select(t => t.Task).ToList();
+        // A label that all words share says nothing of a layer. What was not fetched is taken at its word; prepare will see.
+        List<string> usable = dataset.Fetched ? [.. dataset.Tasks.Where(t => t.Labels.Count >= 2).Select(t => t.Task)] : [.. dataset.DeclaredTasks ?? asked?.Where(IsTaskName) ?? []];
         if (usable.Count == 0)
-            errors.Add(ProblemCodes.InvalidDataset, "$.dataset.id", $"'{dataset.Id}' has no task with two or more labels");
+            errors.Add(dataset.Fetched ? ProblemCodes.InvalidDataset : ProblemCodes.InvalidRequest, dataset.Fetched ? "$.dataset.id" : "$.tasks",
+                dataset.Fetched ? $"'{dataset.Id}' has no task with two or more labels" : $"must be named: '{dataset.Id}' is not here yet, and nobody says which it has");
         if (asked is null)
             return s_canonicalTasks.Intersect(usable).ToList() is { Count: > 0 } canonical ? canonical : usable;
         if (asked.Count == 0)
@@ -94,6 +96,8 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
                 errors.Add(ProblemCodes.InvalidRequest, $"$.tasks[{i}]", $"'{asked[i]}' is named twice");
         return [.. asked];
     }
+
+    private static bool IsTaskName(string task) => task.Length is > 0 and <= 100 && char.IsAsciiLetterLower(task[0]) && task.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or ':');
 
     private static string? Split(string? asked, Dataset? dataset, RequestErrors errors)
     {

@@ -13,7 +13,7 @@ public sealed class ResourceEstimate(ServiceSettings settings)
     /// <exception cref="ProblemException">insufficient_resources, with the numbers.</exception>
     public void Require(JobRequest request, int layers, Model model, Dataset dataset)
     {
-        double words = Math.Min(request.Dataset.MaxWords!.Value, dataset.Words);
+        double words = dataset.Fetched ? Math.Min(request.Dataset.MaxWords!.Value, dataset.Words) : request.Dataset.MaxWords!.Value;
         var dSae = (double)request.Sae!.DSae!.Value;
         double batch = request.Sae.BatchTokens!.Value;
 

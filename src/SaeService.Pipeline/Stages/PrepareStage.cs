@@ -12,7 +12,7 @@ internal static class PrepareStage
     {
         var request = context.Request;
         context.Progress(0, message: "opening the model");
-        using var fetched = context.OpenModel(share: 0.4);
+        using var fetched = context.OpenModel(upTo: 0.4);
         context.Progress(0.4, message: "hashing the model");
         var folder = ModelFolder.Open(fetched.Path);
         var tokenizer = Tokenizer.Load(folder.Path);
@@ -23,8 +23,9 @@ internal static class PrepareStage
         var model = new ModelProvenance(request.Model.Id, request.Model.Revision, folder.Description.Family, folder.Description.Type, folder.Description.Layers,
             folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))]);
 
+        using var fetchedData = context.FetchDataset(from: 0.45, upTo: 0.5);
         context.Progress(0.5, message: "reading and aligning the data set");
-        var dataset = OpenDataset(context);
+        var dataset = fetchedData is null ? OpenDataset(context) : DatasetFolder.Open(fetchedData.Path);
         var splits = request.Dataset.Split?.Split('+');
         var corpus = CorpusPacker.Pack(
             dataset.Read(splits, new ReadSettings { Tasks = request.Tasks }),

@@ -31,9 +31,16 @@ public sealed class SourceHttp : IDisposable
     public void Dispose() => _client.Dispose();
 
     /// <summary>The whole body of an answer, tried again where that may help.</summary>
-    public Task<byte[]> GetBytesAsync(Uri uri, long maxBytes, HttpLimits limits, CancellationToken ct) => limits.RetryAsync(async () =>
+    /// <param name="accept">The media type that is asked for; null: any.</param>
+    public Task<byte[]> GetBytesAsync(Uri uri, long maxBytes, HttpLimits limits, CancellationToken ct, string? accept = null) => limits.RetryAsync(async () =>
     {
-        using var answer = await SendAsync(() => new HttpRequestMessage(HttpMethod.Get, uri), limits, ct);
+        using var answer = await SendAsync(() =>
+        {
+            var request = new HttpRequestMessage(HttpMethod.Get, uri);
+            if (accept is not null)
+                request.Headers.Accept.ParseAdd(accept);
+            return request;
+        }, limits, ct);
         return await answer.ReadAllAsync(maxBytes, ct);
     }, ct);
 
@@ -120,6 +127,9 @@ public sealed class SourceHttp : IDisposable
             (_, "DisabledRepo") => new(SourceFault.Unauthorized, $"{Shown(target)} was disabled by the hub"),
             // The hub answers 401 for what does not exist too, so as not to tell what is private.
             (401, _) => new(code == "RepoNotFound" ? SourceFault.NotFound : SourceFault.Unauthorized, $"{Shown(target)} does not exist, or is private: {hint}"),
+            // GitHub's way to say 429.
+            (403, _) when response.Headers.TryGetValues("X-RateLimit-Remaining", out var left) && left.First() == "0" =>
+                new(SourceFault.RateLimited, $"{target.IdnHost} takes no more requests from here for now; try again within the hour") { RetryAfter = RetryAfter(response) },
             (403, _) => new(SourceFault.Unauthorized, $"{Shown(target)} may not be read: {hint}"),
             (404 or 410, _) => new(SourceFault.NotFound, $"{Shown(target)} does not exist"),
             (429, _) => new(SourceFault.RateLimited, $"{target.IdnHost} asks for fewer requests (429); try again later") { RetryAfter = RetryAfter(response) },
