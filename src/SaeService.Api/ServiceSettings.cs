@@ -56,7 +56,9 @@ public sealed class ServiceSettings
     {
         try
         {
-            return SourceSettings.Read(key => configuration[key]);
+            var sources = SourceSettings.Read(key => configuration[key]);
+            CatalogueEntry.Load(sources.CatalogueFile); // or what is wrong with it, now and not at the first request
+            return sources;
         }
         catch (FormatException e)
         {
