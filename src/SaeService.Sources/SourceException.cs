@@ -21,7 +21,7 @@ public enum SourceFault
     /// <summary>What came is not what was announced: size, hash, commit or form.</summary>
     Damaged,
 
-    /// <summary>The disk, or the limit that the operator set for the cache, is full.</summary>
+    /// <summary>The disk, or the limit that the operator set for the cache, is full; or the cache can not be written at all.</summary>
     NoSpace,
 
     /// <summary>A host, address, name or size that is not allowed.</summary>

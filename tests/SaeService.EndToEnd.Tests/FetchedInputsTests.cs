@@ -70,8 +70,8 @@ public sealed class FetchedInputsTests
         Assert.Equal("succeeded", (await client.WaitForEndAsync(here, ct))["status"]!.GetValue<string>());
 
         var (left, right) = (await DocumentAsync(fetched), await DocumentAsync(here));
-        Assert.Equal(repo.Commit, left["model"]!["revision"]!.GetValue<string>());
-        Assert.Equal(right["model"]!["files"]!.ToJsonString(), left["model"]!["files"]!.ToJsonString());
+        Assert.Equal(repo.Commit, left["provenance"]!["model"]!["revision"]!.GetValue<string>());
+        Assert.Equal(right["provenance"]!["model"]!["files"]!.ToJsonString(), left["provenance"]!["model"]!["files"]!.ToJsonString());
         Assert.Equal(right["layers"]!.ToJsonString(), left["layers"]!.ToJsonString());
         Assert.True(File.Exists(Path.Combine(home, "hub", "models--org--grammar", "snapshots", repo.Commit, "model.safetensors")));
         Assert.All(hub.CdnRequests, r => Assert.Null(r.Authorization));

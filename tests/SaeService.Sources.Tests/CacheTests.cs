@@ -157,6 +157,15 @@ public sealed class CacheTests : HubTestBase
     }
 
     [Fact]
+    public async Task A_cache_that_can_not_be_written_is_told_as_such()
+    {
+        AddTiny();
+        var file = Path.Combine(Root, "file");
+        await File.WriteAllTextAsync(file, "", Ct);
+        Assert.Contains("Hub:CacheFolder", (await FaultAsync(SourceFault.NoSpace, () => FetchAsync("tiny", Settings(cache: Path.Combine(file, "hub"))))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_lease_of_a_process_that_ended_holds_nothing()
     {
         AddTiny();

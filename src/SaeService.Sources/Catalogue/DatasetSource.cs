@@ -73,7 +73,7 @@ public sealed class DatasetSource : IDisposable
 
     /// <summary>What a name stands for, at a revision (null: the one that is pinned, or the newest).</summary>
     /// <exception cref="SourceException">There is nothing, or nothing that can be read.</exception>
-    public async Task<DatasetOffer> FindAsync(string id, string? revision, CancellationToken ct)
+    public Task<DatasetOffer> FindAsync(string id, string? revision, CancellationToken ct) => _hub.Cache.UseAsync(async () =>
     {
         RequireEnabled();
         if (FindEntry(id) is { } offer)
@@ -92,13 +92,13 @@ public sealed class DatasetSource : IDisposable
             return await TreebankAsync(repository, revision ?? Treebanks.Release, ct) with { Id = id };
         var (name, config) = SplitId(id);
         return await HubAsync(name, config, revision, ct) with { Id = id };
-    }
+    });
 
     /// <summary>Brings a data set here.</summary>
     /// <param name="revision">As <see cref="DatasetOffer.Revision"/> gave it.</param>
     /// <param name="splits">Those that are needed; null: all.</param>
     /// <param name="progress">Called from several threads, often.</param>
-    public async Task<Snapshot> FetchAsync(string id, string revision, IReadOnlyList<string>? splits, Action<FetchProgress>? progress, CancellationToken ct)
+    public Task<Snapshot> FetchAsync(string id, string revision, IReadOnlyList<string>? splits, Action<FetchProgress>? progress, CancellationToken ct) => _hub.Cache.UseAsync(async () =>
     {
         RequireEnabled();
         if (!_entries.TryGetValue(id, out var entry))
@@ -111,7 +111,7 @@ public sealed class DatasetSource : IDisposable
             { Hub: { } set } => await FetchHubAsync((set.Id, set.Config), set.Revision, splits, progress, ct),
             _ => await FetchFilesAsync(entry, splits, progress, ct),
         };
-    }
+    });
 
     private void RequireEnabled()
     {

@@ -115,6 +115,19 @@ public sealed class HubCache(string root)
         return total;
     }
 
+    /// <summary>Does something that reads and writes here; a disk that does not let it is told as what it is.</summary>
+    internal async Task<T> UseAsync<T>(Func<Task<T>> use)
+    {
+        try
+        {
+            return await use();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SourceException(SourceFault.NoSpace, $"the cache, {Root}, can not be used: {e.Message} Hub:CacheFolder names another", e);
+        }
+    }
+
     /// <summary>Writes a small file whole or not at all.</summary>
     internal static async Task WriteWholeAsync(string path, ReadOnlyMemory<byte> bytes, CancellationToken ct)
     {

@@ -40,7 +40,7 @@ public sealed class HubSource : IDisposable
 
     /// <summary>The files at a revision. A branch or tag is asked for anew each time; where the hub can not be reached, as it was last seen.</summary>
     /// <param name="brief">For an interface that must answer soon: little patience.</param>
-    public async Task<HubListing> ListAsync(HubRepo repo, string revision, bool brief, CancellationToken ct)
+    public Task<HubListing> ListAsync(HubRepo repo, string revision, bool brief, CancellationToken ct) => Cache.UseAsync(async () =>
     {
         if (!Enabled)
             throw new SourceException(SourceFault.Offline, "nothing is fetched from the hub here: the operator can allow it with Hub:Enabled");
@@ -68,11 +68,11 @@ public sealed class HubSource : IDisposable
                 return seen;
             throw;
         }
-    }
+    });
 
     /// <summary>A model with everything that <see cref="ModelSelection"/> takes of it.</summary>
     /// <param name="progress">Called from several threads, often.</param>
-    public async Task<Snapshot> FetchModelAsync(HubRepo repo, string revision, Action<FetchProgress>? progress, CancellationToken ct)
+    public Task<Snapshot> FetchModelAsync(HubRepo repo, string revision, Action<FetchProgress>? progress, CancellationToken ct) => Cache.UseAsync(async () =>
     {
         var listing = await ListAsync(repo, revision, brief: false, ct);
         var lease = await Cache.LeaseAsync(repo.Folder, listing.Commit, ct);
@@ -90,17 +90,17 @@ public sealed class HubSource : IDisposable
             lease.Dispose();
             throw;
         }
-    }
+    });
 
     /// <summary>A small file, through the cache.</summary>
-    public async Task<byte[]> ReadAsync(HubListing listing, HubFile file, long maxBytes, bool brief, CancellationToken ct)
+    public Task<byte[]> ReadAsync(HubListing listing, HubFile file, long maxBytes, bool brief, CancellationToken ct) => Cache.UseAsync(async () =>
     {
         if (file.Size > maxBytes)
             throw new SourceException(SourceFault.Refused, $"{file.Name} of {listing.Repo.Id} has {file.Size} bytes, more than the {maxBytes} that are taken");
         using var lease = await Cache.LeaseAsync(listing.Repo.Folder, listing.Commit, ct);
         await FetchAsync(listing, [file], maxBytes, brief, new ProgressSum(null), ct);
         return await ReadCachedAsync(listing, file.Name, maxBytes, ct);
-    }
+    });
 
     /// <summary>
     /// Floating-point elements of a model's weights without fetching them: from the headers of its safetensors, where it is sharded from what
