@@ -109,6 +109,7 @@ public sealed class PackedCorpus
 
     public int Words => FirstToken.Length;
     public int Contexts => ContextStart.Length - 1;
+    public int ContextLength(int context) => ContextStart[context + 1] - ContextStart[context];
     public int DocumentOf(int word) => SentenceDocument[WordSentence[word]];
     public Part PartOf(int word) => (Part)DocumentPart[DocumentOf(word)];
     public PackedTask Task(string name) => Tasks.FirstOrDefault(t => t.Name == name) ?? throw new KeyNotFoundException($"no task '{name}' was packed");

@@ -26,7 +26,10 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
     public int Layer => lease.Layer ?? throw new InvalidOperationException($"stage {lease.Kind} has no layer");
 
     /// <summary>Local path of a file that an earlier stage published.</summary>
-    public string Published(StageKind stage, int? layer, string name) => store.Path(lease.PublishedKeyAsync(stage, layer, name).GetAwaiter().GetResult());
+    public string Published(StageKind stage, int? layer, string name) => store.Path(PublishedKey(stage, layer, name));
+
+    /// <summary>Its key, which names the attempt that wrote it too.</summary>
+    public string PublishedKey(StageKind stage, int? layer, string name) => lease.PublishedKeyAsync(stage, layer, name).GetAwaiter().GetResult();
 
     /// <summary>A new file of this attempt; complete ones are published with the stage, the others vanish with it.</summary>
     public ArtifactWriter Create(string name)
