@@ -4,6 +4,7 @@ using SaeService.Autoencoders;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Storage;
+using SaeService.Transformers;
 
 namespace SaeService.Pipeline;
 
@@ -23,7 +24,10 @@ internal sealed class CaptureFiles : IDisposable
     private readonly string _corpusKey;
     private readonly Dictionary<int, (ArtifactWriter File, ActivationWriter Rows, float[] Norms)> _layers = [];
 
-    /// <summary>Contexts in the order of capture: longest first, so that those of a batch are of like length and little is computed on padding.</summary>
+    /// <summary>Tokens of each context.</summary>
+    public int[] Lengths { get; }
+
+    /// <summary>Contexts in the order of capture.</summary>
     public int[] Order { get; }
 
     /// <summary>How many of <see cref="Order"/> an earlier attempt had captured.</summary>
@@ -33,7 +37,8 @@ internal sealed class CaptureFiles : IDisposable
     {
         (_context, _corpus, _dim) = (context, corpus, dim);
         _corpusKey = context.PublishedKey(StageKind.Prepare, null, Artifacts.Corpus);
-        Order = [.. Enumerable.Range(0, corpus.Contexts).OrderByDescending(corpus.ContextLength).ThenBy(c => c)];
+        Lengths = [.. Enumerable.Range(0, corpus.Contexts).Select(corpus.ContextLength)];
+        Order = ActivationCapture.Order(Lengths);
         var before = TakeOver();
         Open();
         if (before > 0 && !TryRestore(before))
