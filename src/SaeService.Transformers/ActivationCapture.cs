@@ -43,9 +43,8 @@ public sealed class ActivationCapture(LanguageModel model, IReadOnlyCollection<(
 
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        // Padding on the right is the future: a causal model never looks there, and without a mask its fused kernel may be used.
-        var mask = model.Description.Type == "masked" && sequences.Any(s => s.Length < t) ? tensor(real, b, t).to(model.Device) : null;
-        model.Forward(tensor(ids, b, t).to(model.Device), mask, (point, block, value) =>
+        var mask = sequences.Any(s => s.Length < t) ? tensor(real, b, t) : null;
+        model.Forward(tensor(ids, b, t), mask, (point, block, value) =>
         {
             if (_places.Contains((point, block)))
                 Keep((point, block), value);
