@@ -36,9 +36,6 @@ public sealed class ModelFolder
             throw new CheckpointException(CheckpointFault.NotFound, path, null, "no such model folder");
         var config = ReadConfig();
         using var weights = OpenWeights();
-        var family = config.Family;
-        if (!ModelDescription.SupportedFamilies.Contains(family))
-            throw config.Unsupported("model_type", $"'{family}' is not a supported family ({string.Join(", ", ModelDescription.SupportedFamilies.Order())})");
         Description = ModelDescription.Of(config, weights.Names.Select(weights.Entry).Where(e => e.DType.IsWeight()).Sum(e => e.Elements));
         _weightFiles = [.. weights.Files.Select(f => System.IO.Path.GetFileName(f.Path))];
         Files = [.. new DirectoryInfo(path).EnumerateFiles().OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => new ModelFile(f.Name, Size(f)))];

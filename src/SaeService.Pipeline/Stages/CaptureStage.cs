@@ -80,7 +80,7 @@ internal static class CaptureStage
 
         using var noGrad = torch.no_grad();
         using var scope = torch.NewDisposeScope();
-        var device = model.Unembedding.device;
+        var device = model.Device;
         var last = places.Keys.Max(p => p.Point == HookPoint.Embed ? -1 : p.Block);
         model.Forward(tensor(ids, b, t).to(device), tensor(mask, b, t).to(device), (point, block, value) =>
         {
