@@ -37,8 +37,8 @@ internal sealed class AttentionMask : IDisposable
     public bool HidesNothing { get; }
 
     /// <summary>
-    /// [1 or B, 1, 1 or T, T]: 0 where the key is seen; where not, the most negative finite number: a row whose keys are all hidden becomes uniform,
-    /// not NaN, which would spread through the value sums.
+    /// [1 or B, 1, 1 or T, T]: 0 where the key is seen; where not, a large negative number that stays finite when a score is added: a row whose keys are all
+    /// hidden becomes uniform, not NaN, which would spread through the value sums.
     /// </summary>
     public Tensor Additive
     {
@@ -47,7 +47,7 @@ internal sealed class AttentionMask : IDisposable
             if (_additive is null)
             {
                 using var scope = NewDisposeScope();
-                _additive = zeros(_hidden.shape, _dtype, _hidden.device).masked_fill(_hidden, finfo(_dtype).min).DetachFromDisposeScope();
+                _additive = zeros(_hidden.shape, _dtype, _hidden.device).masked_fill(_hidden, finfo(_dtype).min / 2).DetachFromDisposeScope();
             }
             return _additive;
         }
