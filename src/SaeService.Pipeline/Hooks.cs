@@ -15,7 +15,7 @@ internal static class Hooks
     public static string TransformerLensName(string hook, int layer) =>
         layer == 0 ? "hook_embed" : string.Create(CultureInfo.InvariantCulture, $"blocks.{layer - 1}.hook_{hook}");
 
-    private static HookPoint PointOf(string hook) => hook switch
+    public static HookPoint PointOf(string hook) => hook switch
     {
         "resid_post" => HookPoint.ResidPost,
         "resid_pre" => HookPoint.ResidPre,

@@ -16,12 +16,13 @@ internal static class CaptureBenchmark
     public sealed record Row(string Model, int D, int Layers, int Tokens, int ContextLength, double Padding, int Threads, double CaptureMs, double GemmMs,
         double TokensPerSecond, double FloorTokensPerSecond, double ShareOfFloor);
 
-    private static readonly int BatchTokens = int.Parse(Environment.GetEnvironmentVariable("BT") ?? "4096");
-    private static readonly int Rounds = int.Parse(Environment.GetEnvironmentVariable("RN") ?? "7");
+    private const int BatchTokens = 1024; // as a worker has it on a CPU
+    private const int Rounds = 7;
 
     private static readonly (string Name, string Config)[] Models =
     [
         ("llama", """{"model_type":"llama","hidden_size":512,"intermediate_size":1376,"num_hidden_layers":4,"num_attention_heads":8,"vocab_size":8000,"max_position_embeddings":512}"""),
+        ("gpt2", """{"model_type":"gpt2","n_embd":768,"n_layer":3,"n_head":12,"vocab_size":8000,"n_positions":512}"""),
         ("llama-gqa", """{"model_type":"llama","hidden_size":1024,"intermediate_size":2816,"num_hidden_layers":3,"num_attention_heads":16,"num_key_value_heads":4,"vocab_size":8000,"max_position_embeddings":512}"""),
     ];
 

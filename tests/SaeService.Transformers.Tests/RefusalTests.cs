@@ -56,7 +56,7 @@ public sealed class RefusalTests
     [InlineData("sliding_window", "4096", CheckpointFault.Unsupported)]
     [InlineData("quantization_config", "{}", CheckpointFault.Unsupported)]
     [InlineData("partial_rotary_factor", "0.5", CheckpointFault.Unsupported)]
-    [InlineData("rope_scaling", """{"type":"dynamic","factor":2}""", CheckpointFault.Unsupported)]
+    [InlineData("rope_scaling", """{"type":"ntk","factor":2}""", CheckpointFault.Unsupported)]
     [InlineData("num_hidden_layers", "60000000", CheckpointFault.Invalid)]
     [InlineData("num_hidden_layers", "-1", CheckpointFault.Invalid)]
     [InlineData("hidden_size", "\"32\"", CheckpointFault.Invalid)]
@@ -82,7 +82,7 @@ public sealed class RefusalTests
     [Fact]
     public void Rotary_frequencies_follow_the_scaling()
     {
-        double[] Of(string scaling) => Parts.Rope.Frequencies(new ModelConfig(With("rope_scaling", scaling), "config.json"), 64, 2048);
+        double[] Of(string scaling) => Parts.RopeFrequencies.Read(new ModelConfig(With("rope_scaling", scaling), "config.json"), 64).At(10);
         var plain = Of("null");
         Assert.Equal(1, plain[0]);
         Assert.Equal(Math.Pow(10000, -62.0 / 64), plain[31], 1e-12);

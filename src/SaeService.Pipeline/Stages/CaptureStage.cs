@@ -1,8 +1,6 @@
 using System.Diagnostics;
-using SaeService.Checkpoints;
 using SaeService.Queueing;
 using SaeService.Transformers;
-using TorchSharp;
 
 namespace SaeService.Pipeline.Stages;
 
@@ -13,10 +11,11 @@ internal static class CaptureStage
     {
         var corpus = Inputs.Corpus(context);
         var layerAt = context.Layers.ToDictionary(layer => Hooks.PlaceOf(context.Request.Hook!, layer));
-        using var model = LanguageModel.Load(ModelFolder.Open(context.Roots.Models.Resolve(context.Request.Model.Id)), torch.device(context.Worker.Device));
+        using var model = context.Worker.Load(Inputs.ModelFolder(context));
         using var files = new CaptureFiles(context, corpus, model.Description.DModel);
         var capture = new ActivationCapture(model, layerAt.Keys);
 
+        var batchTokens = context.Worker.BatchTokens;
         var watch = Stopwatch.StartNew();
         var saved = TimeSpan.Zero;
         var restored = files.Order.Take(files.Restored).Sum(c => (long)files.Lengths[c]);
@@ -31,7 +30,7 @@ internal static class CaptureStage
             }
             context.Progress((double)done / corpus.TokenIds.Length, (done - restored) / watch.Elapsed.TotalSeconds,
                 restored == 0 ? null : $"resumed from the checkpoint at {restored} tokens");
-            count = ActivationCapture.BatchSize(files.Lengths, files.Order, from, context.Worker.CaptureBatchTokens);
+            count = ActivationCapture.BatchSize(files.Lengths, files.Order, from, batchTokens);
             var batch = files.Order[from..(from + count)];
             capture.Run([.. batch.Select(c => new ReadOnlyMemory<int>(corpus.TokenIds, corpus.ContextStart[c], files.Lengths[c]))],
                 (place, i, rows) => files.Write(layerAt[place], batch[i], rows));

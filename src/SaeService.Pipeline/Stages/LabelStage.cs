@@ -49,8 +49,9 @@ internal static class LabelStage
     private static VocabularyEffects Effects(StageContext context, int layer)
     {
         var sae = Inputs.Autoencoder(context, layer);
-        var model = ModelFolder.Open(context.Roots.Models.Resolve(context.Request.Model.Id));
-        using var loaded = LanguageModel.Load(model, TorchSharp.torch.device(context.Worker.Device));
-        return VocabularyEffects.Of(sae, loaded, Tokenizer.Load(model.Path));
+        var folder = Inputs.ModelFolder(context);
+        // Only what stands outside the blocks is needed.
+        using var model = context.Worker.Load(folder, LoadMode.LayerByLayer);
+        return VocabularyEffects.Of(sae, model, Tokenizer.Load(folder.Path));
     }
 }

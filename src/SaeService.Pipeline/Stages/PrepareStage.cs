@@ -2,6 +2,7 @@ using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Storage;
+using SaeService.Transformers;
 
 namespace SaeService.Pipeline.Stages;
 
@@ -12,7 +13,9 @@ internal static class PrepareStage
     {
         var request = context.Request;
         context.Progress(0, message: "hashing the model");
-        var folder = ModelFolder.Open(context.Roots.Models.Resolve(request.Model.Id));
+        var folder = Inputs.ModelFolder(context);
+        // Every tensor's name, shape and type, and every switch of the config, before hours are spent.
+        LanguageModel.Check(folder, Hooks.PointOf(request.Hook!));
         var tokenizer = Tokenizer.Load(folder.Path);
         if (tokenizer.VocabularySize > folder.Description.VocabularySize)
             throw new ProblemException(ProblemCodes.InvalidModel,
