@@ -21,7 +21,7 @@ internal sealed class AddedVocabulary
     {
         var tokenOf = parts.Model.Ids.ToDictionary(t => t.Value, t => t.Key);
         var distinct = new HashSet<AddedToken>();
-        var next = parts.Model.Ids.Count;
+        var next = parts.Model.Size;
         var searched = new List<AddedToken>();
         foreach (var (fileId, token) in parts.Added)
         {

@@ -17,6 +17,9 @@ internal abstract class TokenModel(Dictionary<string, int> ids)
     /// <summary>The vocabulary.</summary>
     public IReadOnlyDictionary<string, int> Ids => ids;
 
+    /// <summary>How many tokens the vocabulary lists; where tokens are added, their ids begin here.</summary>
+    public virtual int Size => ids.Count;
+
     /// <summary>The id of text that the vocabulary cannot spell, where the library writes that text in place of a token's name.</summary>
     public virtual int? SpelledOutId => null;
 

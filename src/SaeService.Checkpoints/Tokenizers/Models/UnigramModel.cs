@@ -30,6 +30,9 @@ internal sealed class UnigramModel : TokenModel
             _idOfByte = [.. Enumerable.Range(0, 256).Select(b => Ids.GetValueOrDefault(BpeModel.ByteToken(b), -1))];
     }
 
+    // A token that is listed twice counts twice.
+    public override int Size => _scores.Length;
+
     public override int? SpelledOutId => _unknown;
 
     public static new UnigramModel Read(StrictJson json)

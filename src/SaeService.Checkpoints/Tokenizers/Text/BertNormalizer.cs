@@ -41,8 +41,9 @@ internal static class BertNormalizer
         for (int at = 0, units; at < text.Length; at += units)
         {
             var isChinese = IsChinese(text.CodePoint(at, out units));
+            // Both spaces belong to the character.
             if (isChinese)
-                result.Append(' ', text.Before(at));
+                result.Append(' ', text.Original(at, at + units));
             result.Append(text, at, at + units);
             if (isChinese)
                 result.Append(' ', text.Original(at, at + units));

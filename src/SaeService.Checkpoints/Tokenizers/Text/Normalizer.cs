@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace SaeService.Checkpoints;
 
 /// <summary>The <c>normalizer</c> section of tokenizer.json: each kind a function from text to text that keeps the alignment.</summary>
@@ -118,30 +116,18 @@ internal static class Normalizer
         return result;
     }
 
-    /// <summary>
-    /// Leading and trailing white space goes. On the right the library compares positions in characters with a length in bytes, so that in a text with
-    /// characters beyond ASCII fewer of the trailing ones go; a model has been trained on that.
-    /// </summary>
     private static Func<AlignedText, AlignedText> Strip(bool left, bool right) => text =>
     {
-        List<int> starts = [];
-        for (int at = 0, units; at < text.Length; at += units)
-        {
-            starts.Add(at);
-            text.CodePoint(at, out units);
-        }
-        bool IsSpace(int i) => UnicodeFacts.WhiteSpace.Contains(text.CodePoint(starts[i], out _));
-        int leading = 0, trailing = 0;
-        while (left && leading < starts.Count && IsSpace(leading))
-            leading++;
-        while (right && trailing < starts.Count && IsSpace(starts.Count - 1 - trailing))
-            trailing++;
-        if (leading == 0 && trailing == 0)
+        // All white space is of the basic plane.
+        int from = 0, to = text.Length;
+        while (left && from < to && UnicodeFacts.WhiteSpace.Contains(text.Chars[from]))
+            from++;
+        while (right && to > from && UnicodeFacts.WhiteSpace.Contains(text.Chars[to - 1]))
+            to--;
+        if (from == 0 && to == text.Length)
             return text;
-        var end = Math.Max(leading, Math.Min(starts.Count, Encoding.UTF8.GetByteCount(text.Chars) - trailing));
-        int UnitOf(int i) => i < starts.Count ? starts[i] : text.Length;
-        var result = new AlignedText(text.Length, text.Origin);
-        result.Append(text, UnitOf(leading), UnitOf(end));
+        var result = new AlignedText(to - from, text.Origin);
+        result.Append(text, from, to);
         return result;
     };
 
