@@ -252,8 +252,8 @@ public sealed record DatasetStatistics
             return [.. pairs.OrderByDescending(p => p.Jaccard).ThenBy(p => p.Left, StringComparer.Ordinal).ThenBy(p => p.Right, StringComparer.Ordinal)];
         }
 
-        /// <summary>dep and dep_full, ner and ner_bio are one annotation: that they agree tells nothing.</summary>
-        private static string Family(string task) => task.IndexOf('_') is > 0 and var end ? task[..end] : task;
+        /// <summary>dep and dep:full, ner and ner:bio are one annotation: that they agree tells nothing.</summary>
+        private static string Family(string task) => task[(task.IndexOf(':') + 1)..] is "full" or "bio" or "boundary" ? task[..task.IndexOf(':')] : task;
 
         private static bool HeldOut(int seed, string id) => HeldOut(DocumentSplit.Key(seed, id));
 
