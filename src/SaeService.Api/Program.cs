@@ -14,6 +14,7 @@ using SaeService.Api.Results;
 using SaeService.Api.Webhooks;
 using SaeService.Contracts;
 using SaeService.Queueing;
+using SaeService.Sources;
 using SaeService.Storage;
 
 try
@@ -37,6 +38,8 @@ try
         .AddHostedService<UploadSweeper>()
         .AddWebhooks(settings)
         .AddSingleton<ApiKeys>()
+        .AddSingleton(new HubSource(settings.Sources))
+        .AddSingleton<HubModels>()
         .AddSingleton<ModelCatalogue>()
         .AddSingleton<DatasetCatalogue>()
         .AddSingleton<DatasetUpload>()

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using SaeService.Sources;
 
 namespace SaeService.Api;
 
@@ -26,6 +27,9 @@ public sealed class ServiceSettings
     public bool WebhooksAllowPrivate { get; init; }
     public LimitSettings Limits { get; init; } = new();
 
+    /// <summary><c>Hub:*</c>, <c>Catalogue:*</c>, <c>Annotator:*</c>: what may be fetched, and from where.</summary>
+    public required SourceSettings Sources { get; init; }
+
     public bool Open => AccessMode == "open";
 
     public static ServiceSettings From(IConfiguration configuration) => new()
@@ -45,7 +49,20 @@ public sealed class ServiceSettings
                 : throw new OptionsValidationException("Webhooks", typeof(ServiceSettings), [$"Webhooks:AllowPrivate is '{allow}'; it is true or false"])
             : false,
         Limits = LimitSettings.From(configuration.GetSection("Limits")),
+        Sources = SourcesOf(configuration),
     };
+
+    private static SourceSettings SourcesOf(IConfiguration configuration)
+    {
+        try
+        {
+            return SourceSettings.Read(key => configuration[key]);
+        }
+        catch (FormatException e)
+        {
+            throw new OptionsValidationException("Sources", typeof(SourceSettings), [e.Message]);
+        }
+    }
 }
 
 /// <summary><c>Limits:*</c>.</summary>

@@ -33,11 +33,20 @@ public sealed record TaskStatistics(string Task, int Labelled, IReadOnlyDictiona
 /// <param name="Jaccard">Overlap of the sets of words that carry the two labels.</param>
 public sealed record LabelAlias(string Left, string Right, double Jaccard);
 
-/// <summary>A model folder that can be named in a job.</summary>
+/// <summary>A model that can be named in a job.</summary>
 public sealed record Model
 {
     public required string Id { get; init; }
     public string Object { get; init; } = "model";
+
+    /// <summary><c>folder</c> or <c>hub</c>.</summary>
+    public string Source { get; init; } = "folder";
+
+    /// <summary>Of a model of the hub: the commit that the revision stands for.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Of a model of the hub: as its card says.</summary>
+    public string? Licence { get; init; }
     public required string Family { get; init; }
     public required int Layers { get; init; }
     public required int DModel { get; init; }
@@ -50,6 +59,7 @@ public sealed record Model
     public string? Problem { get; init; }
 }
 
-/// <summary>Asks for a model to be made ready ahead of a job.</summary>
+/// <summary>Asks whether a job could use a model.</summary>
 /// <param name="Id">As in <see cref="ModelReference.Id"/>.</param>
-public sealed record ModelRequest(string Id);
+/// <param name="Revision">As in <see cref="ModelReference.Revision"/>.</param>
+public sealed record ModelRequest(string Id, string? Revision = null);

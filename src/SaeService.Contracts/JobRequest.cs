@@ -44,8 +44,8 @@ public sealed record JobRequest
     public WebhookReference? Webhook { get; init; }
 }
 
-/// <param name="Id">A name under one of the operator's model folders, or the path of a folder inside one of them.</param>
-/// <param name="Revision">A pinned revision. A local folder has none; its files' hashes are recorded instead.</param>
+/// <param name="Id">A name under one of the operator's model folders, the path of a folder inside one of them, or, where the operator allows it, an id of the hub.</param>
+/// <param name="Revision">Of a model of the hub a branch, a tag or a commit; the job has the commit. A local folder has none; its files' hashes are recorded instead.</param>
 public sealed record ModelReference(string Id, string? Revision = null);
 
 /// <param name="Id">An uploaded data set, a name under one of the operator's data folders, or a path inside one of them.</param>

@@ -47,6 +47,11 @@ public static class ProblemCodes
     public const string UnsupportedModel = "unsupported_model";
     public const string InvalidModel = "invalid_model";
     public const string PickleOnlyModel = "pickle_only_model";
+    public const string HubOffline = "hub_offline";
+    public const string HubUnauthorized = "hub_unauthorized";
+    public const string HubUnavailable = "hub_unavailable";
+    public const string HubDamaged = "hub_damaged";
+    public const string HubRefused = "hub_refused";
     public const string UnknownDataset = "unknown_dataset";
     public const string DatasetOutsideRoots = "dataset_outside_roots";
     public const string InvalidDataset = "invalid_dataset";
@@ -82,6 +87,11 @@ public static class ProblemCodes
         [UnsupportedModel] = (422, "The model's architecture is not supported"),
         [InvalidModel] = (422, "The model's files can not be used"),
         [PickleOnlyModel] = (422, "The model has no safetensors weights"),
+        [HubOffline] = (422, "Fetching is switched off"),
+        [HubUnauthorized] = (422, "The source does not open this to the service"),
+        [HubUnavailable] = (503, "The source can not be reached now"),
+        [HubDamaged] = (502, "What the source sent is not what it announced"),
+        [HubRefused] = (422, "This is not fetched"),
         [UnknownDataset] = (422, "The data set is not known"),
         [DatasetOutsideRoots] = (422, "The data set is outside the allowed folders"),
         [InvalidDataset] = (422, "The data set can not be read"),

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using SaeService.Autoencoders;
-using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation;
@@ -15,9 +14,6 @@ internal static class Inputs
     private static readonly string[] s_excludedLabels = ["O", "_", "X"];
 
     public static PreparedInputs Provenance(StageContext context) => ReadJson<PreparedInputs>(context.Published(StageKind.Prepare, null, Artifacts.Provenance));
-
-    /// <summary>The request's model as prepare saw it.</summary>
-    public static ModelFolder ModelFolder(StageContext context) => Checkpoints.ModelFolder.Open(context.Roots.Models.Resolve(context.Request.Model.Id));
 
     public static PackedCorpus Corpus(StageContext context) => PackedCorpus.Load(context.Published(StageKind.Prepare, null, Artifacts.Corpus));
 

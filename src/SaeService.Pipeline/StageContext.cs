@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using SaeService.Contracts;
 using SaeService.Queueing;
+using SaeService.Sources;
 using SaeService.Storage;
 
 namespace SaeService.Pipeline;
@@ -30,6 +31,33 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
 
     /// <summary>Its key, which names the attempt that wrote it too.</summary>
     public string PublishedKey(StageKind stage, int? layer, string name) => lease.PublishedKeyAsync(stage, layer, name).GetAwaiter().GetResult();
+
+    /// <summary>
+    /// The job's model: where its revision is a commit, the hub's at that commit, fetched where it is not here; else the folder of that name. To be
+    /// disposed of when nothing of it is read any more.
+    /// </summary>
+    /// <param name="share">Of the stage's progress that fetching takes.</param>
+    public Snapshot OpenModel(double share = 0)
+    {
+        var model = Request.Model;
+        return model.Revision is { } revision && HubRepo.IsCommit(revision)
+            ? Fetch(RepoKind.Model, "$.model.id", share, report => roots.Hub.FetchModelAsync(HubRepo.Of(RepoKind.Model, model.Id), revision, report, Interrupted))
+            : new Snapshot(roots.Models.Resolve(model.Id));
+    }
+
+    private Snapshot Fetch(RepoKind kind, string field, double share, Func<Action<FetchProgress>, Task<Snapshot>> fetch)
+    {
+        var what = kind == RepoKind.Model ? "model" : "data set";
+        try
+        {
+            return fetch(progress => lease.ReportProgress(share * progress.Done / Math.Max(1, progress.Total),
+                message: string.Create(System.Globalization.CultureInfo.InvariantCulture, $"fetching the {what}, {progress.Total / 1e6:N0} MB"))).GetAwaiter().GetResult();
+        }
+        catch (SourceException e) when (!e.Transient)
+        {
+            throw SourceProblems.Of(e, kind, field);
+        }
+    }
 
     /// <summary>A new file of this attempt; complete ones are published with the stage, the others vanish with it.</summary>
     public ArtifactWriter Create(string name)

@@ -6,6 +6,7 @@ using SaeService.Corpora;
 using SaeService.Interpretation.Information;
 using SaeService.Pipeline.Stages;
 using SaeService.Queueing;
+using SaeService.Sources;
 using SaeService.Storage;
 
 namespace SaeService.Pipeline;
@@ -94,6 +95,8 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
             }, e.Message, "Mend or replace the model's files, then retry the job.", false),
             CorpusException e => (ProblemCodes.InvalidDataset, e.Message, "Mend the data set, then retry the job.", false),
             UnmeasurableTaskException e => (ProblemCodes.InvalidDataset, e.Message, "Leave the task out, or give more labelled words.", false),
+            // Nothing else that is fetched for a stage comes this far: what can not be mended by trying again is the request's.
+            SourceException e => (ProblemCodes.HubUnavailable, e.Message, "What has come is kept; retry the job when the source can be reached.", true),
             RootedPathException e => (e.Fault == RootedPathFault.Outside ? ProblemCodes.ModelOutsideRoots : ProblemCodes.UnknownModel, e.Message,
                 "Put it back where the operator's folders have it, then retry the job.", false),
             _ => (ProblemCodes.Internal, $"{error.GetType().Name}: {error.Message}", "The job keeps what was finished; retry it.", true),

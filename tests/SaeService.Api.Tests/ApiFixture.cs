@@ -101,7 +101,7 @@ public class ApiFixture : IAsyncLifetime
         return problem;
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         await _factory.DisposeAsync();
         await _database.DisposeAsync();

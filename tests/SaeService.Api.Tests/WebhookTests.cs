@@ -5,6 +5,7 @@ using Microsoft.EntityFrameworkCore;
 using SaeService.Api.Requests;
 using SaeService.Api.Webhooks;
 using SaeService.Contracts;
+using SaeService.Sources;
 using Xunit;
 
 namespace SaeService.Api.Tests;

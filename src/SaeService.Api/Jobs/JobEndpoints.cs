@@ -29,6 +29,7 @@ public static class JobEndpoints
             .Accepts<JobRequest>("application/json").RequireAuthorization(Scopes.Submit)
             .Problems(ProblemCodes.MalformedJson, ProblemCodes.UnknownField, ProblemCodes.InvalidRequest, ProblemCodes.InvalidParameter, ProblemCodes.UnknownModel,
                 ProblemCodes.ModelOutsideRoots, ProblemCodes.UnsupportedModel, ProblemCodes.InvalidModel, ProblemCodes.PickleOnlyModel, ProblemCodes.UnknownDataset,
+                ProblemCodes.HubOffline, ProblemCodes.HubUnauthorized, ProblemCodes.HubUnavailable, ProblemCodes.HubDamaged, ProblemCodes.HubRefused,
                 ProblemCodes.DatasetOutsideRoots, ProblemCodes.InvalidDataset, ProblemCodes.TaskNotInDataset, ProblemCodes.LayerOutOfRange, ProblemCodes.NotAvailable,
                 ProblemCodes.InsufficientResources, ProblemCodes.IdempotencyMismatch, ProblemCodes.IdempotencyInFlight, ProblemCodes.TooLarge,
                 ProblemCodes.UnsupportedMediaType, ProblemCodes.TooManyQueuedJobs);

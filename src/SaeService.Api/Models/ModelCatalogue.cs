@@ -2,12 +2,13 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using SaeService.Checkpoints;
 using SaeService.Contracts;
+using SaeService.Sources;
 using SaeService.Storage;
 
 namespace SaeService.Api.Models;
 
-/// <summary>The models that can be named: folders under the operator's roots, and the bundled sample.</summary>
-public sealed class ModelCatalogue(ServiceSettings settings)
+/// <summary>The models that can be named: folders under the operator's roots, the bundled sample, and what the hub has.</summary>
+public sealed class ModelCatalogue(ServiceSettings settings, HubModels hub)
 {
     private readonly FolderRoots _roots = new(settings.ModelRoots, settings.BundledRoot is { } bundled
         ? new Dictionary<string, string> { [SampleName] = Path.Combine(bundled, "model") }
@@ -18,26 +19,47 @@ public sealed class ModelCatalogue(ServiceSettings settings)
 
     public const string SampleName = "sample";
 
-    /// <summary>A usable model by name or path, checked down to the headers of its weight files.</summary>
-    /// <exception cref="ProblemException">unknown_model, model_outside_roots, unsupported_model, invalid_model or pickle_only_model.</exception>
-    public Model Require(string id, string field)
+    /// <summary>A usable model by name, path or id of the hub, in this order, checked down to the headers of its weight files.</summary>
+    /// <param name="field">JSON path of the reference.</param>
+    /// <exception cref="ProblemException">
+    /// unknown_model, model_outside_roots, unsupported_model, invalid_model, pickle_only_model, not_available for a revision of a folder, or one of the hub's.
+    /// </exception>
+    public async Task<Model> RequireAsync(ModelReference reference, string field, CancellationToken ct)
     {
+        var (id, path) = (reference.Id, field + ".id");
         try
         {
-            return Open(id, _roots.Resolve(id));
+            var model = Open(id, _roots.Resolve(id));
+            return reference.Revision is null or "main" ? model : throw new ProblemException(ProblemCodes.NotAvailable,
+                $"'{reference.Revision}': '{id}' is a local folder, which has no revisions; its files' hashes are recorded instead", field + ".revision");
         }
         catch (RootedPathException e) when (e.Fault == RootedPathFault.Outside)
         {
-            throw new ProblemException(ProblemCodes.ModelOutsideRoots, e.Message, field, e);
+            throw new ProblemException(ProblemCodes.ModelOutsideRoots, e.Message, path, e);
         }
         catch (RootedPathException e)
         {
+            if (hub.Enabled && HubRepo.IsId(id))
+                return await FromHubAsync(reference, field, ct);
             throw new ProblemException(ProblemCodes.UnknownModel,
-                $"{e.Message}. Models are not fetched from a hub by this version: put the model's folder (config.json, safetensors, tokenizer.json) under a folder of Models:Roots.", field, e);
+                $"{e.Message}{(hub.Enabled ? ", and is no id of the hub (owner/name)" : ", and this service fetches nothing from a hub (Hub:Enabled)")}. " +
+                "Put the model's folder (config.json, safetensors, tokenizer.json) under a folder of Models:Roots.", path, e);
         }
         catch (CheckpointException e)
         {
-            throw new ProblemException(CodeOf(e.Fault), e.Message, field, e);
+            throw new ProblemException(CodeOf(e.Fault), e.Message, path, e);
+        }
+    }
+
+    private async Task<Model> FromHubAsync(ModelReference reference, string field, CancellationToken ct)
+    {
+        try
+        {
+            return await hub.RequireAsync(reference, field, ct);
+        }
+        catch (CheckpointException e)
+        {
+            throw new ProblemException(CodeOf(e.Fault), e.Message, field + ".id", e);
         }
     }
 

@@ -14,10 +14,11 @@ public static class ModelEndpoints
         models.MapGet("", (ModelCatalogue catalogue) => TypedResults.Ok(new Page<Model>(catalogue.List(), false, null))).WithName("ListModels")
             .WithSummary("Models that can be named in a job, and those that can not be used, with the reason");
         models.MapGet("/{**id}", Get).WithName("GetModel").WithSummary("A model: family, layers, width, parameters, and whether it can be used").Problems(ProblemCodes.NotFound);
-        models.MapPost("", Check).WithName("CheckModel").WithSummary("Checks a model as a job would, down to the headers of its weight files")
+        models.MapPost("", Check).WithName("CheckModel").WithSummary("Checks a model as a job would, down to the headers of its weight files; nothing of the weights is fetched")
             .Accepts<ModelRequest>("application/json").RequireAuthorization(Scopes.Submit)
             .Problems(ProblemCodes.MalformedJson, ProblemCodes.UnknownField, ProblemCodes.InvalidRequest, ProblemCodes.UnknownModel, ProblemCodes.ModelOutsideRoots,
-                ProblemCodes.UnsupportedModel, ProblemCodes.InvalidModel, ProblemCodes.PickleOnlyModel, ProblemCodes.TooLarge, ProblemCodes.UnsupportedMediaType);
+                ProblemCodes.UnsupportedModel, ProblemCodes.InvalidModel, ProblemCodes.PickleOnlyModel, ProblemCodes.NotAvailable, ProblemCodes.HubOffline,
+                ProblemCodes.HubUnauthorized, ProblemCodes.HubUnavailable, ProblemCodes.HubDamaged, ProblemCodes.HubRefused, ProblemCodes.TooLarge, ProblemCodes.UnsupportedMediaType);
     }
 
     private static Ok<Model> Get(string id, ModelCatalogue catalogue) =>
@@ -26,6 +27,6 @@ public static class ModelEndpoints
     private static async Task<Ok<Model>> Check(HttpContext context, ModelCatalogue catalogue, ServiceSettings settings)
     {
         var request = await JsonBody.ReadAsync<ModelRequest>(context.Request, settings.Limits.MaxJsonBytes);
-        return TypedResults.Ok(catalogue.Require(request.Id, "$.id"));
+        return TypedResults.Ok(await catalogue.RequireAsync(new ModelReference(request.Id, request.Revision), "$", context.RequestAborted));
     }
 }

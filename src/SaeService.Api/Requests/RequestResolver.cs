@@ -24,14 +24,14 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
     {
         var errors = new RequestErrors();
         var check = new Checks(errors);
-        var model = Try(errors, () => models.Require(request.Model.Id, "$.model.id"));
+        var model = await TryAsync(errors, () => models.RequireAsync(request.Model, "$.model", ct));
         var dataset = await TryAsync(errors, () => datasets.RequireAsync(request.Dataset.Id, caller, "$.dataset.id", ct));
-        if (request.Model.Revision is { } revision and not "main")
-            errors.Add(ProblemCodes.NotAvailable, "$.model.revision", $"'{revision}': models are local folders, which have no revisions; their files' hashes are recorded instead");
 
         var layers = Layers(request.Layers, model, errors);
         var resolved = request with
         {
+            // A commit, where the model is of the hub: every stage reads the same files, whatever becomes of the branch.
+            Model = request.Model with { Revision = model?.Revision ?? request.Model.Revision },
             Dataset = request.Dataset with
             {
                 Split = Split(request.Dataset.Split, dataset, errors),
@@ -179,19 +179,6 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             else if (key.Contains('\0') || value.Contains('\0'))
                 errors.Add(ProblemCodes.InvalidRequest, $"$.metadata.{key.Replace('\0', '?')}", "must not contain the character U+0000");
         return asked ?? new Dictionary<string, string>();
-    }
-
-    private static T? Try<T>(RequestErrors errors, Func<T> find) where T : class
-    {
-        try
-        {
-            return find();
-        }
-        catch (ProblemException e)
-        {
-            errors.Add(e);
-            return null;
-        }
     }
 
     private static async Task<T?> TryAsync<T>(RequestErrors errors, Func<Task<T>> find) where T : class

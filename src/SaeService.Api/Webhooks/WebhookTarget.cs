@@ -1,6 +1,7 @@
 using System.Net;
 using SaeService.Api.Requests;
 using SaeService.Contracts;
+using SaeService.Sources;
 
 namespace SaeService.Api.Webhooks;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using SaeService.Checkpoints;
 using SaeService.Queueing;
 using SaeService.Transformers;
 
@@ -11,7 +12,8 @@ internal static class CaptureStage
     {
         var corpus = Inputs.Corpus(context);
         var layerAt = context.Layers.ToDictionary(layer => Hooks.PlaceOf(context.Request.Hook!, layer));
-        using var model = context.Worker.Load(Inputs.ModelFolder(context));
+        using var folder = context.OpenModel();
+        using var model = context.Worker.Load(ModelFolder.Open(folder.Path));
         using var files = new CaptureFiles(context, corpus, model.Description.DModel);
         var capture = new ActivationCapture(model, layerAt.Keys);
 

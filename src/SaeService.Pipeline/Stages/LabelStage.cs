@@ -49,9 +49,9 @@ internal static class LabelStage
     private static VocabularyEffects Effects(StageContext context, int layer)
     {
         var sae = Inputs.Autoencoder(context, layer);
-        var folder = Inputs.ModelFolder(context);
+        using var folder = context.OpenModel();
         // Only what stands outside the blocks is needed.
-        using var model = context.Worker.Load(folder, LoadMode.LayerByLayer);
+        using var model = context.Worker.Load(ModelFolder.Open(folder.Path), LoadMode.LayerByLayer);
         return VocabularyEffects.Of(sae, model, Tokenizer.Load(folder.Path));
     }
 }

@@ -12,8 +12,10 @@ internal static class PrepareStage
     public static StageOutput Run(StageContext context)
     {
         var request = context.Request;
-        context.Progress(0, message: "hashing the model");
-        var folder = Inputs.ModelFolder(context);
+        context.Progress(0, message: "opening the model");
+        using var fetched = context.OpenModel(share: 0.4);
+        context.Progress(0.4, message: "hashing the model");
+        var folder = ModelFolder.Open(fetched.Path);
         // Every tensor's name, shape and type, and every switch of the config, before hours are spent.
         LanguageModel.Check(folder, Hooks.PointOf(request.Hook!));
         var tokenizer = Tokenizer.Load(folder.Path);
@@ -24,7 +26,7 @@ internal static class PrepareStage
         var model = new ModelProvenance(request.Model.Id, request.Model.Revision, folder.Description.Family, folder.Description.Type, folder.Description.Layers,
             folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))]);
 
-        context.Progress(0.1, message: "reading and aligning the data set");
+        context.Progress(0.5, message: "reading and aligning the data set");
         var dataset = OpenDataset(context);
         var splits = request.Dataset.Split?.Split('+');
         var corpus = CorpusPacker.Pack(

@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace SaeService.Api.Webhooks;
+namespace SaeService.Sources;
 
-/// <summary>Which addresses are of the public Internet: what a client may have this service connect to (IANA special-purpose registries).</summary>
+/// <summary>Which addresses are of the public Internet: what others may have this service connect to (IANA special-purpose registries).</summary>
 public static class PublicAddress
 {
     private static readonly IPNetwork[] s_special =
