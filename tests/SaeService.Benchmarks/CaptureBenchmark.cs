@@ -42,7 +42,7 @@ internal static class CaptureBenchmark
             count = ActivationCapture.BatchSize(lengths, order, from, BatchTokens);
             all.Add(order[from..(from + count)]);
         }
-        var every = Math.Max(1, all.Count * BatchTokens / 12_288);
+        var every = Math.Max(1, all.Count * BatchTokens / 6_144);
         var batches = all.Where((_, i) => i % every == every / 2).ToList();
         var starts = new Dictionary<int, int>();
         var tokens = 0;
