@@ -94,6 +94,9 @@ public sealed partial class DatasetFolder
     /// <summary>The format that the extension says, or for another one the first bytes.</summary>
     public static CorpusFormat? DetectFormat(string path) => FormatDetection.ByName(path) ?? FormatDetection.ByContent(path, new ReadSettings().MaxExpansion);
 
+    /// <summary>Whether the name alone says that it is data, or text.</summary>
+    public static bool IsNamedAsData(string path) => FormatDetection.ByName(path) is not null || IsText(path);
+
     private static IEnumerable<Sentence> ReadFile(DatasetFile file, ReadSettings settings)
     {
         var any = false;

@@ -77,7 +77,7 @@ public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory
     /// <exception cref="CorpusException">Naming file and line.</exception>
     public static Dataset Describe(string id, string source, DatasetFolder folder, CancellationToken ct)
     {
-        var statistics = DatasetStatistics.Compute(folder.Read(), cancellation: ct);
+        var statistics = DatasetStatistics.Compute(folder.Read(settings: new ReadSettings { Further = true }), cancellation: ct);
         return new Dataset
         {
             Id = id,
@@ -89,6 +89,7 @@ public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory
             Sentences = statistics.Sentences,
             Words = statistics.Words,
             Tasks = [.. statistics.Tasks.Select(t => new TaskStatistics(t.Task, t.Labelled, t.Labels, t.EntropyBits, t.Majority, t.TypeBaselineAccuracy, t.AmbiguousTypeShare))],
+            FurtherTasks = [.. statistics.Further.Select(t => new AvailableTask(t.Task, t.Labelled, t.Labels, t.BuiltIn))],
             Aliases = [.. statistics.Aliases.Select(a => new LabelAlias(a.Left, a.Right, a.Jaccard))],
             Warnings = statistics.Warnings,
         };
@@ -140,7 +141,7 @@ public sealed class DatasetCatalogue(ServiceSettings settings, IDbContextFactory
         var options = new EnumerationOptions { IgnoreInaccessible = true };
         foreach (var root in _roots.Roots)
             foreach (var place in Directory.EnumerateFileSystemEntries(root, "*", options).Order(StringComparer.Ordinal))
-                if (_roots.Contains(place) && (Directory.Exists(place) || Path.GetExtension(place) is ".conllu" or ".conll" or ".jsonl" or ".iob2" or ".bio"))
+                if (_roots.Contains(place) && (Directory.Exists(place) || DatasetFolder.IsNamedAsData(place)))
                     yield return (Path.GetFileName(place), place);
     }
 
