@@ -22,7 +22,7 @@ internal static class Activation
     /// <summary>The function, or null where there is none of that name.</summary>
     public static Func<Tensor, Tensor>? Of(string name) => Canonical(name) switch
     {
-        "gelu" => x => functional.gelu(x),
+        "gelu" => x => functional.gelu(x, Overwrites(x)),
         "gelu_10" => x => functional.gelu(x).clamp(-10, 10),
         "gelu_new" => GeluTanh,
         "hardswish" => x => functional.hardswish(x),
@@ -32,16 +32,19 @@ internal static class Activation
         "linear" => x => x,
         "mish" => x => functional.mish(x),
         "quick_gelu" => x => x * (1.702 * x).sigmoid(),
-        "relu" => x => functional.relu(x),
+        "relu" => x => functional.relu(x, Overwrites(x)),
         "relu2" => x => functional.relu(x).square(),
         "relu6" => x => functional.relu6(x),
         "sigmoid" => x => x.sigmoid(),
-        "silu" => x => functional.silu(x),
+        "silu" => x => functional.silu(x, Overwrites(x)),
         "sqrtsoftplus" => x => x.softplus(1, 20).sqrt(),
         "tanh" => x => x.tanh(),
         _ => null,
     };
 
     // Hendrycks and Gimpel 2016, the tanh form.
-    private static Tensor GeluTanh(Tensor x) => functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh, false);
+    private static Tensor GeluTanh(Tensor x) => functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh, Overwrites(x));
+
+    // The argument is a matrix product that nobody else has seen, and the widest value of a block. In training it is still needed.
+    private static bool Overwrites(Tensor x) => !x.requires_grad;
 }

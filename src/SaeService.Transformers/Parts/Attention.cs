@@ -82,18 +82,15 @@ internal static class Attention
         (q, k, v) = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)); // [B, H, T, dh]
         var natural = 1 / Math.Sqrt(headDim);
         Tensor z; // [B, H, T, dh]
-        if (pass.Pattern || cap is not null)
+        if (pass.Pattern)
         {
-            var scores = bmm((q * (scale ?? natural)).reshape(-1, length, headDim), k.reshape(-1, length, headDim).transpose(1, 2)).view(batch, heads, length, length);
-            if (cap is { } limit)
-                scores = scores.div_(limit).tanh_() * limit;
-            if (!mask.HidesNothing)
-                scores = scores.add_(mask.Additive);
-            // Sums of probabilities need the range of float32.
-            var pattern = scores.softmax(-1, IsHalf(scores.dtype) ? ScalarType.Float32 : null).to(scores.dtype);
-            if (pass.Pattern)
-                pattern = pass.At(HookPoint.AttnPattern, block, pattern);
+            var pattern = pass.At(HookPoint.AttnPattern, block, Probabilities(q, k, mask.HidesNothing ? null : mask.Additive, scale ?? natural, cap));
             z = bmm(pattern.reshape(-1, length, length), v.reshape(-1, length, headDim)).view(batch, heads, length, headDim);
+        }
+        else if (cap is not null)
+        {
+            // The fused kernel knows no cap. A sequence at a time: its scores stay in the cache.
+            z = cat([.. Enumerable.Range(0, (int)batch).Select(One)]);
         }
         else
         {
@@ -103,6 +100,27 @@ internal static class Attention
             z = nn.functional.scaled_dot_product_attention(q, k, v, mask.IsPlainCausal || mask.HidesNothing ? null : mask.Additive, is_casual: mask.IsPlainCausal);
         }
         return pass.At(HookPoint.AttnZ, block, z.transpose(1, 2).reshape(batch, length, heads * headDim));
+
+        Tensor One(int b)
+        {
+            using var scope = NewDisposeScope();
+            var additive = mask.Additive.shape[0] == 1 ? mask.Additive : mask.Additive.narrow(0, b, 1);
+            var pattern = Probabilities(q.narrow(0, b, 1), k.narrow(0, b, 1), additive, scale ?? natural, cap);
+            return bmm(pattern[0], v[b]).unsqueeze(0).MoveToOuterDisposeScope(); // [1, H, T, dh]
+        }
+    }
+
+    /// <summary>softmax(cap(q k^T * scale) + mask): [B, H, T, T]</summary>
+    private static Tensor Probabilities(Tensor q, Tensor k, Tensor? mask, double scale, double? cap)
+    {
+        var (batch, heads, length, headDim) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
+        var scores = bmm((q * (scale / (cap ?? 1))).reshape(-1, length, headDim), k.reshape(-1, length, headDim).transpose(1, 2)).view(batch, heads, length, length);
+        if (cap is { } limit)
+            scores = scores.requires_grad ? scores.tanh() * limit : scores.tanh_().mul_(limit);
+        if (mask is not null)
+            scores = scores.add_(mask);
+        // Sums of probabilities need the range of float32.
+        return scores.softmax(-1, IsHalf(scores.dtype) ? ScalarType.Float32 : null).to(scores.dtype);
     }
 
     public static bool IsHalf(ScalarType dtype) => dtype is ScalarType.BFloat16 or ScalarType.Float16;

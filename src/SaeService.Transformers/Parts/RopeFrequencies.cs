@@ -7,6 +7,9 @@ namespace SaeService.Transformers.Parts;
 /// <param name="Factor">What cosines and sines are multiplied by.</param>
 internal sealed record RopeFrequencies(Func<long, double[]> At, double Factor)
 {
+    // Frequencies are computed before any file can contradict the config.
+    private const int MaxHeadDim = 1 << 16;
+
     /// <summary>The frequencies that a config asks for: rope_theta and rope_scaling, or rope_parameters as transformers 5 writes them.</summary>
     /// <param name="config">Of the model.</param>
     /// <param name="headDim">dh.</param>
@@ -33,6 +36,8 @@ internal sealed record RopeFrequencies(Func<long, double[]> At, double Factor)
         if (partial is null && share != 1 && kind != "proportional")
             throw config.Unsupported("partial_rotary_factor", "only 1 is supported for this model family");
         var turning = kind == "proportional" ? headDim : (int)(headDim * share);
+        if (headDim > MaxHeadDim)
+            throw config.Invalid("head_dim", $"{headDim} is more than {MaxHeadDim}");
         if (turning % 2 != 0)
             throw config.Invalid("head_dim", $"{turning} rotary dimensions are no pairs");
         var context = ModelDescription.Positions(config);
