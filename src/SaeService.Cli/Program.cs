@@ -10,6 +10,7 @@ var root = new RootCommand("sae: what does each layer of a language model do? Ru
     JobCommands.Show(),
     OperatorCommands.Migrate(),
     OperatorCommands.Keys(),
+    new Command("verify", "Compares what is computed here with a reference.") { VerifyTokenizerCommand.Create() },
 };
 using var stop = new StopSignal();
 try
