@@ -24,7 +24,7 @@ internal sealed class BpeModel : TokenModel
 
     // Character pairs that some merged token has inside it. Between any other two characters the text can be cut without changing a token.
     private readonly HashSet<(int, int)> _inside = [];
-    private readonly bool _cut;
+    private readonly bool _cut, _allBytes;
 
     public BpeModel(Dictionary<string, int> ids, MergeTable merges, IEnumerable<(string Left, string Right)> pairs, BpeOptions options, Func<string, CheckpointException> invalid)
         : base(ids)
@@ -36,6 +36,7 @@ internal sealed class BpeModel : TokenModel
         if (options.Unknown is { } unknown && ids.TryGetValue(unknown, out var unknownId))
             _unknown = unknownId;
         _idOfByte = [.. Enumerable.Range(0, 256).Select(b => options.ByteFallback ? ids.GetValueOrDefault(ByteToken(b), -1) : -1)];
+        _allBytes = !_idOfByte.Contains(-1);
         _cut = options.Prefix.Length == 0 && options.Suffix.Length == 0 && CharactersTell();
         foreach (var (left, right) in pairs)
         {
@@ -98,8 +99,8 @@ internal sealed class BpeModel : TokenModel
         for (from += units; from < chars.Length; from += units)
         {
             var right = AlignedText.CodePoint(chars, from, out units);
-            // Unknown characters may become one token.
-            if (!_inside.Contains((left, right)) && IsKnown(left) && IsKnown(right))
+            // Unknown characters wait for the next of the vocabulary: they may become one token, and go behind bytes.
+            if ((_allBytes || _idOfRune.ContainsKey(left)) && !_inside.Contains((left, right)))
                 return from;
             left = right;
         }

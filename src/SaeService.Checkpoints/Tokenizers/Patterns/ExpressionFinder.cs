@@ -21,6 +21,9 @@ internal sealed class ExpressionFinder : PatternFinder
 
     public override void Find(ReadOnlySpan<char> text, List<(int Start, int End)> matches)
     {
+        // Nothing is found in nothing, not even the empty match.
+        if (text.IsEmpty)
+            return;
         var matcher = new PatternMatcher(_program, text, MinSteps + StepsPerUnit * text.Length);
         int from = 0, lastEnd = -1;
         while (from <= text.Length)

@@ -222,7 +222,7 @@ internal ref struct PatternMatcher
         Anchor.TextEndOrLastLine => at == _text.Length || (at == _text.Length - 1 && _text[at] == '\n'),
         // At the end of the text, after a last newline, there is no line.
         Anchor.LineStart => at == 0 || (_text[at - 1] == '\n' && at < _text.Length),
-        Anchor.LineEnd => at < _text.Length ? _text[at] == '\n' : at == 0 || _text[at - 1] != '\n',
+        Anchor.LineEnd => at == _text.Length || _text[at] == '\n',
         Anchor.WordBoundary => IsWordBefore(at) != IsWordAt(at),
         _ => IsWordBefore(at) == IsWordAt(at),
     };

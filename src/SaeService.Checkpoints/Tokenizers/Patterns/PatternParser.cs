@@ -309,7 +309,7 @@ internal sealed class PatternParser
                 throw Refuse($"\\{(char)c}");
             default:
                 _at--;
-                if (EscapedClass() is { } set)
+                if (EscapedClass(nested: false) is { } set)
                     return new PatternNode.OneOf(set);
                 literal = EscapedCharacter();
                 return Literal(literal);
@@ -317,13 +317,14 @@ internal sealed class PatternParser
     }
 
     /// <summary>\d, \p{...} and their like, after the backslash; null where it is a character.</summary>
-    private CodePointSet? EscapedClass()
+    /// <param name="nested">Inside brackets, where word characters are those of Unicode.</param>
+    private CodePointSet? EscapedClass(bool nested)
     {
         var c = _pattern[_at];
         CodePointSet? set = c switch
         {
             'd' or 'D' => UnicodeFacts.Categories("Nd"),
-            'w' or 'W' => UnicodeFacts.PatternWord,
+            'w' or 'W' => nested ? UnicodeFacts.PatternWordInClass : UnicodeFacts.PatternWord,
             's' or 'S' => UnicodeFacts.WhiteSpace,
             'h' or 'H' => PropertyNames.Hexadecimal,
             _ => null,
@@ -342,7 +343,7 @@ internal sealed class PatternParser
             name.Append(new Rune(_pattern[_at++]));
         if (!Eat('}'))
             throw Refuse("a property that does not end");
-        set = PropertyNames.Find(name.ToString()) ?? throw Refuse($"the property '{name}'");
+        set = PropertyNames.Find(name.ToString(), nested) ?? throw Refuse($"the property '{name}'");
         return negated ? set.Complement() : set;
     }
 
@@ -436,7 +437,7 @@ internal sealed class PatternParser
             {
                 if (!More)
                     throw Refuse("a backslash at the end");
-                if (EscapedClass() is { } set)
+                if (EscapedClass(nested: true) is { } set)
                     sets.Add(set);
                 else if (_pattern[_at] is 'R' or 'X' or 'N' or 'O')
                     throw Refuse($"\\{(char)_pattern[_at]} in a class");
@@ -481,7 +482,7 @@ internal sealed class PatternParser
                 throw Refuse("a range that does not end");
             var to = _pattern[_at++];
             if (to == '\\')
-                to = EscapedClass() is null ? EscapedCharacter() : throw Refuse("a range that ends in a class");
+                to = EscapedClass(nested: true) is null ? EscapedCharacter() : throw Refuse("a range that ends in a class");
             ranges.Add(to >= from ? (from, to) : throw Refuse("a range whose ends are reversed"));
         }
     }
@@ -495,7 +496,7 @@ internal sealed class PatternParser
         var name = new StringBuilder();
         while (More && _pattern[_at] is >= 'a' and <= 'z')
             name.Append((char)_pattern[_at++]);
-        if (!Eat(":]") || PropertyNames.Posix(name.ToString()) is not { } set)
+        if (!Eat(":]") || PropertyNames.Posix(name.ToString(), nested: true) is not { } set)
             throw Refuse($"the class [:{name}:]");
         return negated ? set.Complement() : set;
     }

@@ -32,15 +32,16 @@ internal static class PropertyNames
     };
 
     /// <summary>Null where the name is not known.</summary>
-    public static CodePointSet? Find(string name)
+    /// <param name="nested">Inside brackets.</param>
+    public static CodePointSet? Find(string name, bool nested)
     {
         var key = new string([.. name.Where(c => c is not (' ' or '-' or '_'))]).ToLowerInvariant();
-        return Posix(key) ?? Category(key) ?? UnicodeFacts.Property(s_shortProperties.GetValueOrDefault(key, key))
+        return Posix(key, nested) ?? Category(key) ?? UnicodeFacts.Property(s_shortProperties.GetValueOrDefault(key, key))
             ?? (s_scriptCodes.TryGetValue(key, out var script) ? UnicodeFacts.Property(script) : null);
     }
 
     /// <summary>The classes of <c>[:name:]</c>, in Unicode's reading; null where the name is none.</summary>
-    public static CodePointSet? Posix(string name) => name switch
+    public static CodePointSet? Posix(string name, bool nested) => name switch
     {
         "alnum" => UnicodeFacts.Property("alphabetic")!.Union(UnicodeFacts.Categories("Nd")),
         "alpha" => UnicodeFacts.Property("alphabetic"),
@@ -54,7 +55,7 @@ internal static class PropertyNames
         "punct" => UnicodeFacts.Categories("P").Union(UnicodeFacts.Categories("S")),
         "space" or "whitespace" => UnicodeFacts.WhiteSpace,
         "upper" => UnicodeFacts.Property("uppercase"),
-        "word" => UnicodeFacts.PatternWord,
+        "word" => nested ? UnicodeFacts.PatternWordInClass : UnicodeFacts.PatternWord,
         "xdigit" => Hexadecimal,
         "any" => CodePointSet.All,
         "assigned" => UnicodeFacts.Categories("Cn").Complement(),

@@ -35,7 +35,10 @@ internal static class UnicodeFacts
     /// <summary>Word characters: of Rust's regex crate, by which added tokens and the Whitespace pre-tokenizer go.</summary>
     public static readonly CodePointSet Word = WordWith((0x200C, 0x200D));
 
-    /// <summary>Word characters of Oniguruma, whose table has the superscripts and fractions of Latin-1 besides.</summary>
+    /// <summary>Word characters of Oniguruma inside brackets.</summary>
+    public static readonly CodePointSet PatternWordInClass = WordWith();
+
+    /// <summary>Word characters of Oniguruma by themselves: another table, which has the superscripts and fractions of Latin-1 besides.</summary>
     public static readonly CodePointSet PatternWord = WordWith((0xB2, 0xB3), (0xB9, 0xB9), (0xBC, 0xBE));
 
     public static CodePointSet Punctuation => Set("punctuation");
