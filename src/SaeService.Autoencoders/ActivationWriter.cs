@@ -10,7 +10,8 @@ namespace SaeService.Autoencoders;
 /// </summary>
 public sealed class ActivationWriter : IDisposable
 {
-    private readonly string path, temporary;
+    private readonly string path, partial;
+    private readonly bool resumable;
     private readonly long rows;
     private readonly int dim;
     private readonly SafeFileHandle handle;
@@ -18,15 +19,21 @@ public sealed class ActivationWriter : IDisposable
     private long count;
     private bool completed;
 
-    public ActivationWriter(string path, long rows, int dim)
+    /// <param name="partial">
+    /// Where the rows lie until all are there. A file named here outlives a writer that did not complete, and a later one takes its rows over by
+    /// <see cref="Restore"/>; null: a name of its own, and nothing is left.
+    /// </param>
+    /// <exception cref="IOException">Another process is writing to the partial file.</exception>
+    public ActivationWriter(string path, long rows, int dim, string? partial = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(dim);
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, int.MaxValue);
         (this.path, this.rows, this.dim) = (path, rows, dim);
         written = new BitArray((int)rows);
-        temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        handle = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+        resumable = partial is not null;
+        this.partial = partial ?? $"{path}.{Guid.NewGuid():N}.tmp";
+        handle = File.OpenHandle(this.partial, resumable ? FileMode.OpenOrCreate : FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
         RandomAccess.SetLength(handle, rows * dim * sizeof(float));
     }
 
@@ -34,6 +41,29 @@ public sealed class ActivationWriter : IDisposable
     /// <param name="values">[n, d], finite.</param>
     /// <exception cref="InvalidDataException">A value is NaN or infinite; the message names row and component.</exception>
     public void Write(long firstRow, ReadOnlySpan<float> values)
+    {
+        Mark(firstRow, values);
+        RandomAccess.Write(handle, MemoryMarshal.AsBytes(values), firstRow * dim * sizeof(float));
+    }
+
+    /// <summary>Takes over rows that an earlier writer had synced to the same partial file.</summary>
+    /// <param name="firstRow">The first of them.</param>
+    /// <param name="values">[n, d], filled with what they hold.</param>
+    /// <exception cref="InvalidDataException">They can not have been written whole.</exception>
+    public void Restore(long firstRow, Span<float> values)
+    {
+        var bytes = MemoryMarshal.AsBytes(values);
+        var offset = firstRow * dim * sizeof(float);
+        for (int got; bytes.Length > 0; bytes = bytes[got..], offset += got)
+            if ((got = RandomAccess.Read(handle, bytes, offset)) == 0)
+                throw new InvalidDataException($"{partial} ends at byte {offset}");
+        Mark(firstRow, values);
+    }
+
+    /// <summary>Makes what was written so far outlive a crash.</summary>
+    public void Sync() => RandomAccess.FlushToDisk(handle);
+
+    private void Mark(long firstRow, ReadOnlySpan<float> values)
     {
         var n = values.Length / dim;
         if (values.Length % dim != 0 || firstRow < 0 || firstRow > rows - n)
@@ -51,7 +81,6 @@ public sealed class ActivationWriter : IDisposable
             }
             count += n;
         }
-        RandomAccess.Write(handle, MemoryMarshal.AsBytes(values), firstRow * dim * sizeof(float));
     }
 
     /// <summary>Syncs the file and gives it its name.</summary>
@@ -65,16 +94,16 @@ public sealed class ActivationWriter : IDisposable
                 missing++;
             throw new InvalidOperationException($"{rows - count} of {rows} rows of {path} were never written, the first is {missing}");
         }
-        RandomAccess.FlushToDisk(handle);
+        Sync();
         handle.Dispose();
-        File.Move(temporary, path, overwrite: true);
+        File.Move(partial, path, overwrite: true);
         completed = true;
     }
 
     public void Dispose()
     {
         handle.Dispose();
-        if (!completed)
-            File.Delete(temporary);
+        if (!completed && !resumable)
+            File.Delete(partial);
     }
 }

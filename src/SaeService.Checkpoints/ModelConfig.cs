@@ -52,6 +52,7 @@ public sealed class ModelConfig(JsonElement root, string file) : StrictJson(root
         ["sliding_window"] = null,
         ["sliding_window_pattern"] = null,
         ["use_bias"] = null,
+        ["use_bidirectional_attention"] = "false",
         ["use_parallel_residual"] = null,
         ["use_qk_norm"] = "false",
         ["use_sliding_window"] = "false",
@@ -65,6 +66,9 @@ public sealed class ModelConfig(JsonElement root, string file) : StrictJson(root
     /// <summary>Number of blocks, which lists are made of before any file can contradict it.</summary>
     public int LayerCount(params ReadOnlySpan<string> keys) =>
         Size(null, keys) is <= 1000 and var layers ? layers : throw Invalid(keys[0], "is more than 1000 layers");
+
+    /// <summary>The positive number that a norm adds under its root.</summary>
+    public double Eps(string key, double fallback) => Number(key, fallback) is > 0 and var eps ? eps : throw Invalid(key, "must be positive");
 
     /// <summary>Called by a family when it has read all it honours.</summary>
     /// <exception cref="CheckpointException">Unsupported, naming the switch.</exception>

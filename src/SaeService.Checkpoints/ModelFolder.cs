@@ -21,6 +21,9 @@ public sealed class ModelFolder
 
     public ModelDescription Description { get; }
 
+    /// <summary>The type that most of the weights are stored in.</summary>
+    public DType StoredType { get; }
+
     /// <summary>All files directly in the folder, by name.</summary>
     public IReadOnlyList<ModelFile> Files { get; }
 
@@ -36,10 +39,9 @@ public sealed class ModelFolder
             throw new CheckpointException(CheckpointFault.NotFound, path, null, "no such model folder");
         var config = ReadConfig();
         using var weights = OpenWeights();
-        var family = config.Family;
-        if (!ModelDescription.SupportedFamilies.Contains(family))
-            throw config.Unsupported("model_type", $"'{family}' is not a supported family ({string.Join(", ", ModelDescription.SupportedFamilies.Order())})");
-        Description = ModelDescription.Of(config, weights.Names.Select(weights.Entry).Where(e => e.DType.IsWeight()).Sum(e => e.Elements));
+        var entries = weights.Names.Select(weights.Entry).Where(e => e.DType.IsWeight()).ToList();
+        Description = ModelDescription.Of(config, entries.Sum(e => e.Elements));
+        StoredType = entries.GroupBy(e => e.DType).OrderByDescending(g => g.Sum(e => e.Elements)).Select(g => g.Key).FirstOrDefault(DType.F32);
         _weightFiles = [.. weights.Files.Select(f => System.IO.Path.GetFileName(f.Path))];
         Files = [.. new DirectoryInfo(path).EnumerateFiles().OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => new ModelFile(f.Name, Size(f)))];
     }

@@ -50,6 +50,15 @@ public class StrictJson(JsonElement root, string file, string path = "")
             : throw Invalid(key, $"must be a finite number, not {Shown(value)}");
     }
 
+    /// <summary>A number that can be switched off: null where the key is given as null, <paramref name="absent"/> where it is not given.</summary>
+    public double? OptionalNumber(string key, double? absent) => IsNull(key) ? null : Value(key) is null ? absent : Number(key, 0);
+
+    /// <summary>A size that can be switched off: null where the key is given as null, <paramref name="absent"/> where it is not given.</summary>
+    public int? OptionalSize(string key, int? absent) => IsNull(key) ? null : Value(key) is null ? absent : Size(null, key);
+
+    /// <summary>Whether the key is given, as null.</summary>
+    public bool IsNull(string key) => root.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Null;
+
     public bool Flag(string key, bool fallback) => Value(key) switch
     {
         null => fallback,
@@ -83,6 +92,27 @@ public class StrictJson(JsonElement root, string file, string path = "")
         return [.. value.EnumerateArray().Select((item, i) => new StrictJson(item, File, $"{FullKey(key)}[{i}]"))];
     }
 
+    /// <summary>The strings of the array under <paramref name="key"/>; null where it is absent.</summary>
+    public IReadOnlyList<string>? Texts(string key)
+    {
+        if (Value(key) is not { } value)
+            return null;
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.String))
+            throw Invalid(key, $"must be an array of strings, not {Shown(value)}");
+        return [.. value.EnumerateArray().Select(item => item.GetString()!)];
+    }
+
+    /// <summary>The finite numbers of the array under <paramref name="key"/>; null where it is absent.</summary>
+    public IReadOnlyList<double>? Numbers(string key)
+    {
+        if (Value(key) is not { } value)
+            return null;
+        if (value.ValueKind != JsonValueKind.Array
+            || value.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.Number || !item.TryGetDouble(out var number) || !double.IsFinite(number)))
+            throw Invalid(key, $"must be an array of finite numbers, not {Shown(value)}");
+        return [.. value.EnumerateArray().Select(item => item.GetDouble())];
+    }
+
     /// <summary>Properties with a value that was never asked for.</summary>
     public IEnumerable<JsonProperty> Unread =>
         root.EnumerateObject().Where(p => p.Value.ValueKind != JsonValueKind.Null && !_read.Contains(p.Name));
@@ -93,7 +123,7 @@ public class StrictJson(JsonElement root, string file, string path = "")
 
     public CheckpointException Unsupported(string key, string message) => new(CheckpointFault.Unsupported, File, FullKey(key), message);
 
-    internal static string Shown(JsonElement value)
+    public static string Shown(JsonElement value)
     {
         var text = value.GetRawText();
         return text.Length <= 80 ? text : text[..80] + "...";

@@ -65,11 +65,11 @@ public sealed class LocalService : IAsyncDisposable
         for (var i = 0; i < options.Datasets.Count; i++)
             environment[$"Datasets__Roots__{i}"] = Path.GetFullPath(options.Datasets[i]);
 
-        _processes.Add(ServiceProcess.Start("interface", Executable("Api"),
+        _processes.Add(ServiceProcess.Start("interface", Sibling.Find("Api"),
             new Dictionary<string, string>(environment) { ["ASPNETCORE_URLS"] = Address.ToString().TrimEnd('/'), ["Access__Mode"] = "open" },
             Path.Combine(logs, "api.log"), say));
         for (var worker = 0; worker < options.Workers; worker++)
-            _processes.Add(ServiceProcess.Start("worker", Executable("Worker"),
+            _processes.Add(ServiceProcess.Start("worker", Sibling.Find("Worker"),
                 new Dictionary<string, string>(environment)
                 {
                     ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
@@ -127,22 +127,6 @@ public sealed class LocalService : IAsyncDisposable
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
-    /// <summary>The sibling executables: beside this one in the build output, or in api/ and worker/ of a published service.</summary>
-    private static string Executable(string name)
-    {
-        var file = $"SaeService.{name}.dll";
-        if (Environment.GetEnvironmentVariable($"SAE_{name.ToUpperInvariant()}") is { Length: > 0 } named)
-            return named;
-        var here = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
-        string[] places =
-        [
-            Path.Combine(here, "..", "..", $"SaeService.{name}", Path.GetFileName(here), file),
-            Path.Combine(here, "..", name.ToLowerInvariant(), file),
-        ];
-        return places.Select(Path.GetFullPath).FirstOrDefault(File.Exists)
-            ?? throw new CliException($"{file} was not found at {string.Join(" or ", places.Select(Path.GetFullPath))}; build the solution, or set SAE_{name.ToUpperInvariant()}");
     }
 
     public static string DefaultHome =>

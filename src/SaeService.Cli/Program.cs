@@ -8,6 +8,8 @@ var root = new RootCommand("sae: what does each layer of a language model do? Ru
     JobCommands.Submit(),
     JobCommands.Watch(),
     JobCommands.Show(),
+    DataCommands.Data(),
+    VerifyCommands.Create(),
     OperatorCommands.Migrate(),
     OperatorCommands.Keys(),
 };

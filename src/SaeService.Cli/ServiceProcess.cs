@@ -38,11 +38,8 @@ public sealed class ServiceProcess : IAsyncDisposable
 
     private void Launch()
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-        // The muxer that runs this process runs the children too, wherever it is installed.
-        if (Environment.ProcessPath is { } self && Path.GetFileNameWithoutExtension(self) == "dotnet")
-            start.FileName = self;
-        start.ArgumentList.Add(_assembly);
+        var start = Sibling.Start(_assembly);
+        start.RedirectStandardOutput = start.RedirectStandardError = start.RedirectStandardInput = true;
         start.WorkingDirectory = Path.GetDirectoryName(_assembly)!;
         foreach (var (key, value) in _environment)
             start.Environment[key] = value;

@@ -9,7 +9,7 @@ public sealed record Dataset
     /// <summary><c>upload</c>, <c>folder</c>, <c>catalogue</c> or <c>hub</c>.</summary>
     public required string Source { get; init; }
 
-    /// <summary><c>conllu</c>, <c>conll</c>, <c>jsonl</c> …; absent where it has not been fetched.</summary>
+    /// <summary><c>conllu</c>, <c>conll</c>, <c>jsonl</c>, <c>json</c>, <c>parquet</c> or <c>text</c> (without labels); absent where it has not been fetched.</summary>
     public string? Format { get; init; }
 
     /// <summary>False: it is not here yet; the first job that names it fetches it, and only then it is counted.</summary>
@@ -31,7 +31,14 @@ public sealed record Dataset
     public int Documents { get; init; }
     public int Sentences { get; init; }
     public int Words { get; init; }
+
+    /// <summary>What a job gets where it names no tasks: those of <c>pos</c>, <c>dep</c> and <c>ner</c> that are here, else all of these.</summary>
     public IReadOnlyList<TaskStatistics> Tasks { get; init; } = [];
+
+    /// <summary>Other columns that a job can name as tasks.</summary>
+    public IReadOnlyList<AvailableTask> FurtherTasks { get; init; } = [];
+
+    /// <summary>Labels of different tasks that stand on nearly the same words.</summary>
     public IReadOnlyList<LabelAlias> Aliases { get; init; } = [];
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }
@@ -42,6 +49,13 @@ public sealed record Dataset
 /// <param name="AmbiguousTypeShare">Share of words whose form is frequent (20 or more) and has no label with at least 90 % of its occurrences.</param>
 public sealed record TaskStatistics(string Task, int Labelled, IReadOnlyDictionary<string, int> Labels, double EntropyBits, double Majority,
     double TypeBaselineAccuracy, double AmbiguousTypeShare);
+
+/// <param name="Task">As a job names it: <c>xpos</c>, <c>feats:Number</c>, <c>misc:Role</c>, <c>dep:full</c>, <c>ner:bio</c>, <c>column:3</c>, a column's name.</param>
+/// <param name="Labelled">Words with a label; the others are left out of the task.</param>
+/// <param name="Labels">Different labels, 2 to 4096.</param>
+/// <param name="BuiltIn">A control made of the words themselves, as every data set has it: <c>position</c>, <c>frequency</c>, <c>word-length</c>,
+/// <c>capital</c>, <c>sentence-final</c>.</param>
+public sealed record AvailableTask(string Task, int Labelled, int Labels, bool BuiltIn);
 
 /// <param name="Jaccard">Overlap of the sets of words that carry the two labels.</param>
 public sealed record LabelAlias(string Left, string Right, double Jaccard);

@@ -12,7 +12,10 @@ public sealed record JobRequest
     public required ModelReference Model { get; init; }
     public required DatasetReference Dataset { get; init; }
 
-    /// <summary>Label tasks: <c>pos</c> (UPOS), <c>dep</c> (basic dependency relation), <c>ner</c> (entity type). Absent: all that the data set has.</summary>
+    /// <summary>
+    /// Label tasks: <c>pos</c> (UPOS), <c>dep</c> (basic dependency relation), <c>ner</c> (entity type), or any other that the data set's
+    /// <see cref="Dataset.Tasks"/> and <see cref="Dataset.FurtherTasks"/> name. Absent: those of the three that it has, else all of its tasks.
+    /// </summary>
     public IReadOnlyList<string>? Tasks { get; init; }
 
     /// <summary><c>"all"</c> or a list. Layer 0 is the embedding; layer l is the residual stream after block l - 1.</summary>
@@ -54,8 +57,10 @@ public sealed record ModelReference(string Id, string? Revision = null);
 /// </param>
 /// <param name="Split">Which of its parts, joined by <c>+</c>: <c>train</c>, <c>dev+test</c>. Absent: all of them.</param>
 /// <param name="MaxWords">Stops after the sentence that reaches this many words. Default 200 000.</param>
+/// <param name="ExtraText">Another data set, plain text for one, whose text the autoencoders are trained on too; its labels are not read. An upload, or one of the operator's.</param>
+/// <param name="ExtraTokens">Most tokens of it. Default 200 000.</param>
 /// <param name="Revision">Of what is fetched: a branch, tag, release or commit; the job has the commit. Uploads and folders have none.</param>
-public sealed record DatasetReference(string Id, string? Split = null, int? MaxWords = null, string? Revision = null);
+public sealed record DatasetReference(string Id, string? Split = null, int? MaxWords = null, string? ExtraText = null, int? ExtraTokens = null, string? Revision = null);
 
 /// <param name="Url">An https address on the public Internet, at most 2000 characters, without user name.</param>
 /// <param name="Secret">Signs the deliveries (Standard Webhooks): <c>whsec_</c> and 24 to 64 bytes in base64; absent: unsigned. No answer repeats it.</param>

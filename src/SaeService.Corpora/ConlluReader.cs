@@ -11,9 +11,8 @@ internal sealed class ConlluReader(Utf8Lines lines, ReadSettings settings)
     public static readonly IReadOnlyList<string> DefaultTasks = ["pos", "dep", "ner"];
     private const int MaxWords = 20_000;
 
-    private readonly LabelColumns labels = new(settings.Tasks, DefaultTasks);
-    private readonly (string Task, string Key)[] features = Keys(settings, "feats:");
-    private readonly (string Task, string Key)[] miscellany = Keys(settings, "misc:");
+    private readonly LabelColumns labels = new(settings, DefaultTasks);
+    private readonly (string Task, int Column)[] columns = ColumnReader.Positions(settings);
     private readonly string name = lines.File;
     private string? document, sentenceId, text;
     private int documents, sentences;
@@ -71,7 +70,7 @@ internal sealed class ConlluReader(Utf8Lines lines, ReadSettings settings)
 
     private void ReadRow(string line, List<string[]> rows, List<Surface> surfaces)
     {
-        var fields = line.Split('\t');
+        var fields = line.Split('\t', 100); // bounded, whatever the line
         if (fields.Length != 10)
             throw lines.Error($"{fields.Length} tab-separated columns where CoNLL-U has 10");
         var id = fields[0].AsSpan();
@@ -126,19 +125,25 @@ internal sealed class ConlluReader(Utf8Lines lines, ReadSettings settings)
 
         var words = new Word[rows.Count];
         for (var s = 0; s < surfaces.Count; s++)
-            Place(surfaces[s], spans[s], rows, words);
+        {
+            var (form, first, last, _) = surfaces[s];
+            WordLocator.Divide(form, spans[s], [.. rows.GetRange(first, last - first + 1).Select(r => r[1])], words.AsSpan(first));
+        }
 
-        labels.Add("pos", Column(rows, 3));
-        labels.Add("xpos", Column(rows, 4));
-        labels.AddRelations(Column(rows, 7));
-        var wrong = labels.AddChunks("ner", ValueColumn(rows, 9, "NER"));
+        labels.Add("pos", Column(rows, 3), standard: true);
+        labels.AddRelations(Column(rows, 7), standard: true);
+        var wrong = labels.AddChunks("ner", Entities(rows), standard: true);
         if (wrong >= 0)
             throw lines.Error($"NER of word {wrong + 1} is no tag like B-PER, I-PER or O ({Describe()})", 10);
-        foreach (var (task, key) in features)
-            labels.Add(task, ValueColumn(rows, 5, key));
-        foreach (var (task, key) in miscellany)
-            labels.Add(task, ValueColumn(rows, 9, key));
+        if (labels.Wants("lemma", standard: false))
+            labels.Add("lemma", Column(rows, 2), standard: false);
+        labels.Add("xpos", Column(rows, 4), standard: false);
+        labels.AddKeys("feats:", rows.ConvertAll(r => r[5]));
+        labels.AddKeys("misc:", rows.ConvertAll(r => r[9]));
+        foreach (var (task, column) in columns)
+            labels.Add(task, column < 10 ? Column(rows, column) : throw lines.Error($"'{task}' is asked for, and CoNLL-U has 10 columns"), standard: false);
 
+        var (own, further) = labels.Take(words);
         var sentence = new Sentence
         {
             Id = sentenceId ?? $"{name}:{++sentences}",
@@ -146,7 +151,8 @@ internal sealed class ConlluReader(Utf8Lines lines, ReadSettings settings)
             Text = text!,
             TextReconstructed = reconstructed,
             Words = words,
-            Labels = labels.Take(words.Length),
+            Labels = own,
+            Further = further,
         };
         (sentenceId, text) = (null, null);
         lines.BeginSentence();
@@ -154,26 +160,6 @@ internal sealed class ConlluReader(Utf8Lines lines, ReadSettings settings)
     }
 
     private string Describe() => sentenceId is null ? "sentence without sent_id, ends here" : $"sentence {CorpusException.Quote(sentenceId)}, ends here";
-
-    private static void Place(Surface surface, (int Start, int End) span, List<string[]> rows, Word[] words)
-    {
-        var total = 0;
-        var spelled = true;
-        for (var w = surface.First; w <= surface.Last; w++)
-        {
-            var form = rows[w][1];
-            spelled &= total + form.Length <= surface.Form.Length
-                && surface.Form.AsSpan(total, form.Length).Equals(form, StringComparison.OrdinalIgnoreCase);
-            total += form.Length;
-        }
-        spelled &= total == surface.Form.Length;
-        var at = span.Start;
-        for (var w = surface.First; w <= surface.Last; w++)
-        {
-            var form = rows[w][1];
-            words[w] = spelled ? new Word(form, at, at += form.Length) : new Word(form, span.Start, span.End, SharesSurface: true);
-        }
-    }
 
     private string?[] Column(List<string[]> rows, int column)
     {
@@ -183,19 +169,16 @@ internal sealed class ConlluReader(Utf8Lines lines, ReadSettings settings)
         return values;
     }
 
-    /// <summary>The value of <c>Key=</c> in a column of <c>A=x|B=y</c>.</summary>
-    private string?[] ValueColumn(List<string[]> rows, int column, string key)
+    /// <summary>The value of <c>NER=</c> in MISC.</summary>
+    private string?[] Entities(List<string[]> rows)
     {
         var values = new string?[rows.Count];
         for (var i = 0; i < values.Length; i++)
         {
-            var field = rows[i][column].AsSpan();
+            var field = rows[i][9].AsSpan();
             foreach (var range in field.Split('|'))
-            {
-                var pair = field[range];
-                if (pair.Length > key.Length + 1 && pair[key.Length] == '=' && pair.StartsWith(key, StringComparison.Ordinal))
-                    values[i] = labels.Intern(pair[(key.Length + 1)..]);
-            }
+                if (field[range] is ['N', 'E', 'R', '=', _, ..] pair)
+                    values[i] = labels.Intern(pair[4..]);
         }
         return values;
     }
@@ -210,7 +193,4 @@ internal sealed class ConlluReader(Utf8Lines lines, ReadSettings settings)
 
     private static bool Number(ReadOnlySpan<char> text, out int number) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
-
-    private static (string, string)[] Keys(ReadSettings settings, string prefix) =>
-        [.. (settings.Tasks ?? []).Where(t => t.StartsWith(prefix, StringComparison.Ordinal)).Select(t => (t, t[prefix.Length..]))];
 }

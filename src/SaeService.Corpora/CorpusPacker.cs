@@ -1,81 +1,77 @@
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace SaeService.Corpora;
 
-/// <summary>Text to token ids and their spans in UTF-16 units, without special tokens.</summary>
-public delegate (int[] Ids, (int Start, int End)[] Offsets) Tokenize(string text);
-
-public sealed record PackingSettings
-{
-    /// <summary>Tokens in a context, special tokens included.</summary>
-    public required int ContextLength { get; init; }
-
-    /// <summary>Stands first in every context; null: the tokenizer has none.</summary>
-    public int? BosId { get; init; }
-
-    /// <summary>Tokens that stand for no text; never part of a word.</summary>
-    public IReadOnlySet<int> SpecialIds { get; init; } = new HashSet<int>();
-
-    /// <summary>The tasks that must be there; null: all that the sentences carry.</summary>
-    public IReadOnlyList<string>? Tasks { get; init; }
-
-    /// <summary>Stops after the sentence that reaches it; counts all words read.</summary>
-    public int MaxWords { get; init; } = int.MaxValue;
-
-    /// <summary>Of the split.</summary>
-    public int Seed { get; init; }
-
-    /// <summary>
-    /// Positions at the start of a context that are left out, for they are attention sinks: null is 1 with a BOS (the BOS itself), else 5
-    /// (Gurnee et al. 2023).
-    /// </summary>
-    public int? ExcludedPositions { get; init; }
-    public int MaxPieces { get; init; } = 16;
-    public double MinAlignedShare { get; init; } = 0.95;
-
-    internal int Excluded => ExcludedPositions ?? (BosId is null ? 5 : 1);
-}
-
 /// <summary>
 /// Packs sentences for a model (method 1a): the sentences of a document joined by one space are tokenised together and cut into contexts at
-/// sentence borders; words find their tokens by character offsets. A sentence longer than a context is cut where a word starts.
+/// sentence borders; words find their tokens by character offsets. A sentence longer than a context is cut where a word starts. Text without
+/// labels follows in contexts of its own, on which no word stands: an autoencoder is trained on them too, as on train documents.
 /// </summary>
 public static class CorpusPacker
 {
     /// <summary>Longer documents are tokenised in groups of sentences, so that no tokenizer's cost or memory grows with the document.</summary>
     public const int MaxTextLength = 200_000;
 
+    /// <param name="text">Sentences without labels, of which only the text is taken.</param>
+    /// <param name="dropped">Told of every word that is not kept, in the order of the corpus.</param>
     /// <exception cref="CorpusException">
     /// No sentence, a task without labels or with too many, or fewer words aligned than <see cref="PackingSettings.MinAlignedShare"/>.
     /// </exception>
-    public static PackedCorpus Pack(IEnumerable<Sentence> sentences, Tokenize tokenize, PackingSettings settings, CancellationToken cancellation = default)
+    public static PackedCorpus Pack(IEnumerable<Sentence> sentences, Tokenize tokenize, PackingSettings settings, CancellationToken cancellation = default,
+        IEnumerable<Sentence>? text = null, Action<DroppedWord>? dropped = null)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(settings.ContextLength, settings.Excluded + 1);
-        var packing = new Packing(settings, tokenize);
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.ContextLength, settings.Excluded + settings.SuffixIds.Count + 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.Capacity, 1);
+        var packing = new Packing(settings, tokenize, dropped);
+        var words = 0;
+        foreach (var group in Groups(Limited()))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            packing.Add(group);
+        }
+        foreach (var group in Groups(text ?? []))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (!packing.AddText(group))
+                break;
+        }
+        return packing.Finish(stopped: words >= settings.MaxWords);
+
+        IEnumerable<Sentence> Limited()
+        {
+            foreach (var sentence in sentences)
+            {
+                words += sentence.Words.Length;
+                yield return sentence;
+                if (words >= settings.MaxWords)
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Neighbouring sentences of one document, of bounded length together.</summary>
+    private static IEnumerable<List<Sentence>> Groups(IEnumerable<Sentence> sentences)
+    {
         var group = new List<Sentence>();
-        var (length, words) = (0, 0);
+        var length = 0;
         foreach (var sentence in sentences)
         {
             if (group.Count > 0 && (group[0].Document != sentence.Document || length + sentence.Text.Length > MaxTextLength))
             {
-                cancellation.ThrowIfCancellationRequested();
-                packing.Add(group);
+                yield return group;
                 group.Clear();
                 length = 0;
             }
             group.Add(sentence);
             length += sentence.Text.Length + 1;
-            words += sentence.Words.Length;
-            if (words >= settings.MaxWords)
-                break;
         }
         if (group.Count > 0)
-            packing.Add(group);
-        return packing.Finish(stopped: words >= settings.MaxWords);
+            yield return group;
     }
 
     /// <summary>The corpus as it grows; one group of sentences is looked at whole, the rest is only appended to.</summary>
-    private sealed class Packing(PackingSettings settings, Tokenize tokenize)
+    private sealed class Packing(PackingSettings settings, Tokenize tokenize, Action<DroppedWord>? dropped)
     {
         private readonly List<int> tokenIds = [], contextStart = [0], firstToken = [], lastToken = [];
         private readonly List<bool> excluded = [];
@@ -85,21 +81,19 @@ public static class CorpusPacker
         private readonly HashSet<string> documents = new(StringComparer.Ordinal);
         private readonly Names forms = new(), types = new();
         private readonly TaskLabels labels = new(settings.Tasks);
-        private readonly int[] outcomes = new int[4];
-        private int words, truncated, tooManyPieces, firstPosition, reconstructed;
+        private readonly Dictionary<string, int>? frequencies = settings.Tasks?.Contains(BuiltInTasks.Frequency) == true ? new(StringComparer.Ordinal) : null;
+        private readonly int[] outcomes = new int[Enum.GetValues<Alignment>().Length];
+        private int words, truncated, tooManyPieces, firstPosition, reconstructed, sharing, textTokens;
 
         /// <summary>Tokenises, aligns and cuts sentences of one document.</summary>
         public void Add(List<Sentence> group)
         {
             var (text, spans, shared, sentenceStart) = Join(group);
-            var (ids, offsets) = tokenize(text);
-            if (ids.Length != offsets.Length)
-                throw new CorpusException($"the tokenizer gave {ids.Length} tokens and {offsets.Length} spans");
-            var special = Array.ConvertAll(ids, settings.SpecialIds.Contains);
+            var (ids, offsets, special) = TokensOf(text);
             var (first, last, outcome) = (new int[spans.Length], new int[spans.Length], new Alignment[spans.Length]);
-            WordAligner.Align(text, spans, shared, offsets, special, first, last, outcome);
+            sharing += WordAligner.Align(text, spans, shared, offsets, special, first, last, outcome);
 
-            var cuts = ContextCuts.Choose(text, offsets, sentenceStart, first, settings.ContextLength - (settings.BosId is null ? 0 : 1));
+            var cuts = ContextCuts.Choose(text, offsets, sentenceStart, first, settings.Capacity);
             var place = Append(ids, special, cuts); // [tokens] index into tokenIds
 
             var word = 0;
@@ -113,11 +107,40 @@ public static class CorpusPacker
                 var columns = labels.ColumnsOf(sentence);
                 for (var position = 0; position < sentence.Words.Length; position++, word++)
                 {
+                    var form = sentence.Words[position].Form;
+                    if (frequencies is not null)
+                        CollectionsMarshal.GetValueRefOrAddDefault(frequencies, form.ToLowerInvariant(), out _)++;
                     outcomes[(int)outcome[word]]++;
-                    if (outcome[word] == Alignment.Aligned && Passes(place[first[word]], place[last[word]]))
+                    var reason = outcome[word] == Alignment.Aligned ? ProblemOf(place[first[word]], place[last[word]]) : ReasonOf(outcome[word]);
+                    if (reason is null)
                         Keep(sentence.Words[position], position, place[first[word]], place[last[word]], columns);
+                    else
+                        dropped?.Invoke(new(sentence.Id, position, form, reason));
                 }
             }
+        }
+
+        /// <summary>Appends text of one document that no word stands on.</summary>
+        /// <returns>False where it did not fit whole: there is no room for more.</returns>
+        public bool AddText(List<Sentence> group)
+        {
+            var (text, _, _, sentenceStart) = Join(group);
+            var (ids, offsets, special) = TokensOf(text);
+            var cuts = ContextCuts.Choose(text, offsets, sentenceStart, [], settings.Capacity);
+            var room = (long)settings.MaxTextTokens - textTokens;
+            var fitting = cuts.TakeWhile((cut, c) => cut + (c * (long)(settings.ContextLength - settings.Capacity)) <= room).ToList();
+            var before = tokenIds.Count;
+            Append(ids, special, fitting);
+            textTokens += tokenIds.Count - before;
+            return fitting.Count == cuts.Count;
+        }
+
+        private (int[] Ids, (int Start, int End)[] Offsets, bool[] Special) TokensOf(string text)
+        {
+            var (ids, offsets) = tokenize(text);
+            return ids.Length == offsets.Length
+                ? (ids, offsets, Array.ConvertAll(ids, settings.SpecialIds.Contains))
+                : throw new CorpusException($"the tokenizer gave {ids.Length} tokens and {offsets.Length} spans");
         }
 
         public PackedCorpus Finish(bool stopped)
@@ -134,12 +157,14 @@ public static class CorpusPacker
                 Tokens = tokenIds.Count,
                 Aligned = outcomes[(int)Alignment.Aligned],
                 AmbiguousDropped = outcomes[(int)Alignment.Ambiguous],
-                UnalignedDropped = outcomes[(int)Alignment.Unaligned],
+                UnalignedDropped = outcomes[(int)Alignment.Unaligned] + outcomes[(int)Alignment.Special],
                 MultiwordDropped = outcomes[(int)Alignment.Multiword],
                 TruncatedDropped = truncated,
                 TooManyPiecesDropped = tooManyPieces,
                 FirstPositionDropped = firstPosition,
                 Kept = firstToken.Count,
+                SharedTokens = sharing,
+                TextTokens = textTokens,
                 ReconstructedSentences = reconstructed,
                 StoppedAtMaxWords = stopped,
                 SplitBySentence = split.BySentence,
@@ -173,7 +198,7 @@ public static class CorpusPacker
                 SentenceWords = [.. sentences.Select(s => s.Words)],
                 DocumentIds = [.. split.Ids],
                 DocumentPart = [.. split.Parts],
-                Tasks = labels.Finish(),
+                Tasks = labels.Finish(frequencies is null ? null : (BuiltInTasks.Frequency, wordType.ConvertAll(t => BuiltInTasks.LogBin(frequencies[types.NameOf(t)])))),
             };
         }
 
@@ -202,35 +227,53 @@ public static class CorpusPacker
             for (var c = 0; c + 1 < cuts.Count; c++)
             {
                 var start = tokenIds.Count;
-                if (settings.BosId is { } bos)
-                {
-                    tokenIds.Add(bos);
-                    excluded.Add(true);
-                }
+                AddAround(settings.PrefixIds);
                 for (var t = cuts[c]; t < cuts[c + 1]; t++)
                 {
                     place[t] = tokenIds.Count;
                     excluded.Add(special[t] || tokenIds.Count - start < settings.Excluded);
                     tokenIds.Add(ids[t]);
                 }
+                AddAround(settings.SuffixIds);
                 contextStart.Add(tokenIds.Count);
             }
             return place;
         }
 
+        private void AddAround(IReadOnlyList<int> ids)
+        {
+            tokenIds.AddRange(ids);
+            excluded.AddRange(Enumerable.Repeat(true, ids.Count));
+        }
+
+        private static string ReasonOf(Alignment outcome) => outcome switch
+        {
+            Alignment.Ambiguous => "shared-token",
+            Alignment.Special => "special-token",
+            Alignment.Multiword => "multiword-surface",
+            _ => "no-token",
+        };
+
         /// <summary>The filters after alignment; each dropped word counts for the first that drops it.</summary>
-        private bool Passes(int first, int last)
+        private string? ProblemOf(int first, int last)
         {
             var context = contextStart.BinarySearch(first) is >= 0 and var exact ? exact : ~contextStart.BinarySearch(first) - 1;
             if (last >= contextStart[context + 1])
+            {
                 truncated++;
-            else if (last - first >= settings.MaxPieces)
+                return "truncated";
+            }
+            if (last - first >= settings.MaxPieces)
+            {
                 tooManyPieces++;
-            else if (first - contextStart[context] < settings.Excluded)
+                return "too-many-pieces";
+            }
+            if (first - contextStart[context] < settings.Excluded)
+            {
                 firstPosition++;
-            else
-                return true;
-            return false;
+                return "first-position";
+            }
+            return null;
         }
 
         private void Keep(Word word, int position, int first, int last, string?[]?[] columns)

@@ -8,6 +8,11 @@ public enum CorpusFormat
     Conllu,
     Conll,
     Jsonl,
+    Json,
+    Parquet,
+
+    /// <summary>Without labels.</summary>
+    Text,
 }
 
 /// <param name="Split"><c>train</c>, <c>dev</c> or <c>test</c> where the name says so, else <c>all</c>.</param>
@@ -23,9 +28,14 @@ public sealed record DatasetFile(string Path, string Split, CorpusFormat Format,
     }
 }
 
-/// <summary>A labelled data set on disk: one file, or a folder with a file or more for each split. Sentences are streamed, never held.</summary>
+/// <summary>
+/// A data set on disk: one file, or a folder with a file or more for each split, as treebanks and the Hugging Face hub have them
+/// (<c>train-00000-of-00002.parquet</c> in the folder itself, in <c>data/</c>, or in the only configuration's folder). Sentences are streamed,
+/// never held.
+/// </summary>
 public sealed partial class DatasetFolder
 {
+    private const int MaxFiles = 10_000, MaxDepth = 3;
     private static readonly string[] SplitOrder = ["train", "dev", "test", "all"];
 
     private DatasetFolder(string path, IReadOnlyList<DatasetFile> files)
@@ -47,22 +57,28 @@ public sealed partial class DatasetFolder
     public static DatasetFolder Open(string path)
     {
         if (File.Exists(path))
-            return new(path, [Describe(path) ?? throw new CorpusException(System.IO.Path.GetFileName(path), null, null,
-                "neither its name nor its first lines tell its format: .conllu, .conll (.iob2, .bio) or .jsonl, or those with .gz")]);
+            return new(path, [Describe(path, DetectFormat(path) ?? throw new CorpusException(System.IO.Path.GetFileName(path), null, null,
+                "neither its name nor its first lines tell its format: .conllu, .conll (.iob2, .bio), .jsonl, .json, .parquet or .txt, or those with .gz or .zst"))]);
         if (!Directory.Exists(path))
             throw new CorpusException($"no file or folder {CorpusException.Quote(path)}");
-        var files = Directory.EnumerateFiles(path)
-            .Where(f => FormatByName(f) is not null)
-            .Select(f => Describe(f)!)
-            .OrderBy(f => Array.IndexOf(SplitOrder, f.Split)).ThenBy(f => f.Name, StringComparer.Ordinal)
-            .ToList();
-        var folder = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(path));
-        if (files.Count == 0)
-            throw new CorpusException(folder, null, null, "no .conllu, .conll, .iob2, .bio or .jsonl file in the folder");
+        path = System.IO.Path.TrimEndingDirectorySeparator(path);
+        var folder = System.IO.Path.GetFileName(path);
+        // Only where the folder itself has no data is it looked for below, as the hub lays it.
+        var found = Candidates(path, 0);
+        if (found.Count == 0)
+            found = Candidates(path, MaxDepth);
+        if (found.Count == 0)
+            throw new CorpusException(folder, null, null, "no .conllu, .conll, .iob2, .bio, .jsonl, .parquet, .json or .txt file in the folder");
+        var files = found.Select(f => Describe(f.Path, f.Format, path))
+            .OrderBy(f => Array.IndexOf(SplitOrder, f.Split)).ThenBy(f => f.Path, StringComparer.Ordinal).ToList();
+        if (files.Select(f => Configuration(path, f.Path)).Distinct().Order(StringComparer.Ordinal).ToArray() is { Length: > 1 } configurations)
+            throw new CorpusException(folder, null, null,
+                $"several data sets: {string.Join(", ", configurations.Take(10))}{(configurations.Length > 10 ? ", ..." : "")}; name one of these folders");
         if (files.Find(f => f.Format != files[0].Format) is { } other)
             throw new CorpusException(folder, null, null, $"files of two formats: {files[0].Name} and {other.Name}");
         if (files.Find(f => Stem(f.Name) != Stem(files[0].Name)) is { } stranger)
             throw new CorpusException(folder, null, null, $"files of two data sets: {files[0].Name} and {stranger.Name}; name one of them");
+        RequireAllShards(folder, files);
         return new(path, files);
     }
 
@@ -75,19 +91,16 @@ public sealed partial class DatasetFolder
         return Files.Where(f => splits is null || splits.Contains(f.Split)).SelectMany(f => ReadFile(f, settings ?? new ReadSettings()));
     }
 
-    /// <summary>The format that the extension says, or for another one the first lines.</summary>
-    public static CorpusFormat? DetectFormat(string path) => FormatByName(path) ?? FormatByContent(path);
+    /// <summary>The format that the extension says, or for another one the first bytes.</summary>
+    public static CorpusFormat? DetectFormat(string path) => FormatDetection.ByName(path) ?? FormatDetection.ByContent(path, new ReadSettings().MaxExpansion);
+
+    /// <summary>Whether the name alone says that it is data, or text.</summary>
+    public static bool IsNamedAsData(string path) => FormatDetection.ByName(path) is not null || IsText(path);
 
     private static IEnumerable<Sentence> ReadFile(DatasetFile file, ReadSettings settings)
     {
-        using var lines = new Utf8Lines(file.Path);
         var any = false;
-        foreach (var sentence in file.Format switch
-        {
-            CorpusFormat.Conllu => new ConlluReader(lines, settings).Read(),
-            CorpusFormat.Conll => new ColumnReader(lines, settings).Read(),
-            _ => new JsonlReader(lines, settings).Read(),
-        })
+        foreach (var sentence in file.Format == CorpusFormat.Parquet ? ParquetReader.Read(file.Path, settings) : ReadText(file, settings))
         {
             any = true;
             yield return sentence;
@@ -96,38 +109,72 @@ public sealed partial class DatasetFolder
             throw new CorpusException(file.Name, null, null, "no sentence in the file");
     }
 
-    private static DatasetFile? Describe(string path) =>
-        DetectFormat(path) is { } format ? new(path, SplitOf(System.IO.Path.GetFileName(path)), format, new FileInfo(path).Length) : null;
-
-    private static CorpusFormat? FormatByName(string path)
+    private static IEnumerable<Sentence> ReadText(DatasetFile file, ReadSettings settings)
     {
-        var name = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? path[..^3] : path;
-        return System.IO.Path.GetExtension(name).ToLowerInvariant() switch
+        using var stream = new CorpusStream(file.Path, settings.MaxExpansion);
+        foreach (var sentence in file.Format switch
         {
-            ".conllu" => CorpusFormat.Conllu,
-            ".conll" or ".iob" or ".iob2" or ".bio" => CorpusFormat.Conll,
-            ".jsonl" or ".ndjson" => CorpusFormat.Jsonl,
-            _ => null,
-        };
+            CorpusFormat.Conllu => new ConlluReader(new(stream), settings).Read(),
+            CorpusFormat.Conll => new ColumnReader(new(stream), settings).Read(),
+            CorpusFormat.Jsonl => JsonReader.ReadLines(new(stream), settings),
+            CorpusFormat.Json => JsonReader.ReadArray(stream, settings),
+            _ => new PlainTextReader(new(stream)).Read(),
+        })
+            yield return sentence;
     }
 
-    private static CorpusFormat? FormatByContent(string path)
+    /// <summary>Files that may be data: of a format that only data have, else JSON, else text. Others lie beside treebanks of all kinds.</summary>
+    private static List<(string Path, CorpusFormat Format)> Candidates(string path, int depth)
     {
-        using var lines = new Utf8Lines(path);
-        for (var i = 0; i < 1000 && lines.Next() is { } line; i++)
+        var options = new EnumerationOptions
         {
-            if (string.IsNullOrWhiteSpace(line) || (line.StartsWith("# ", StringComparison.Ordinal) && line.Contains('=')))
-                continue;
-            if (line.StartsWith('{'))
-                return CorpusFormat.Jsonl;
-            var fields = line.Split('\t');
-            if (fields.Length == 10 && char.IsAsciiDigit(line[0]))
-                return CorpusFormat.Conllu;
-            if (fields.Length == 1)
-                fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            return fields.Length is >= 2 and <= 5 ? CorpusFormat.Conll : null;
+            RecurseSubdirectories = depth > 0,
+            MaxRecursionDepth = depth,
+            IgnoreInaccessible = true,
+            AttributesToSkip = FileAttributes.Hidden | FileAttributes.System,
+        };
+        var all = new List<(string Path, CorpusFormat Format)>();
+        foreach (var file in Directory.EnumerateFiles(path, "*", options).Take(MaxFiles))
+            if ((FormatDetection.ByName(file) ?? (IsText(file) ? CorpusFormat.Text : null)) is { } format)
+                all.Add((file, format));
+        foreach (var weak in (CorpusFormat[])[CorpusFormat.Text, CorpusFormat.Json])
+            if (all.Exists(f => f.Format != weak))
+                all.RemoveAll(f => f.Format == weak);
+        return all;
+    }
+
+    private static bool IsText(string path)
+    {
+        var name = System.IO.Path.GetFileName(path);
+        return Extension().IsMatch(name) && !Paperwork().IsMatch(name);
+    }
+
+    private static DatasetFile Describe(string path, CorpusFormat format, string? root = null)
+    {
+        var split = SplitOf(System.IO.Path.GetFileName(path));
+        // The hub's converted data sets have a folder for each split.
+        for (var folder = System.IO.Path.GetDirectoryName(path); split == "all" && root is not null && folder is not null && folder.Length > root.Length;
+            folder = System.IO.Path.GetDirectoryName(folder))
+            split = SplitOf(System.IO.Path.GetFileName(folder));
+        return new(path, split, format, new FileInfo(path).Length);
+    }
+
+    /// <summary>The folder that a file belongs to, those apart that are only a part of one data set.</summary>
+    private static string Configuration(string root, string file) => string.Join('/',
+        System.IO.Path.GetRelativePath(root, System.IO.Path.GetDirectoryName(file)!).Split(System.IO.Path.DirectorySeparatorChar)
+            .Where(part => part is not ("." or "data") && SplitOf(part) == "all"));
+
+    private static void RequireAllShards(string folder, List<DatasetFile> files)
+    {
+        foreach (var shards in files.Select(f => (f.Name, Match: Shard().Match(f.Name))).Where(f => f.Match.Success)
+            .GroupBy(f => $"{f.Name[..f.Match.Index]}-of-{f.Match.Groups[2].Value}"))
+        {
+            var there = shards.Select(f => int.Parse(f.Match.Groups[1].ValueSpan)).ToHashSet();
+            var count = int.Parse(shards.First().Match.Groups[2].ValueSpan);
+            for (var shard = 0; shard < count; shard++)
+                if (!there.Contains(shard))
+                    throw new CorpusException(folder, null, null, $"shard {shard} of {count} beside {shards.First().Name} is missing");
         }
-        return null;
     }
 
     private static string SplitOf(string name) => SplitName().Match(name) is { Success: true } match
@@ -139,4 +186,13 @@ public sealed partial class DatasetFolder
 
     [GeneratedRegex(@"(?:^|(?<=[-_.]))(train|dev|valid|validation|val|test)(?=[-_.]|$)", RegexOptions.IgnoreCase | RegexOptions.RightToLeft)]
     private static partial Regex SplitName();
+
+    [GeneratedRegex(@"-(\d{5})-of-(\d{5})(?=\.)")]
+    private static partial Regex Shard();
+
+    [GeneratedRegex(@"\.(txt|text)(\.gz|\.zst)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Extension();
+
+    [GeneratedRegex(@"^(licen[cs]e|readme|copying|notice|changelog|requirements|stats)", RegexOptions.IgnoreCase)]
+    private static partial Regex Paperwork();
 }

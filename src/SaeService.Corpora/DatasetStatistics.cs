@@ -27,17 +27,26 @@ public sealed record TaskSummary
     public required double AmbiguousTypeShare { get; init; }
 }
 
+/// <summary>A column that can be asked for as a task, and is not one by default.</summary>
+/// <param name="Labelled">Words with a label.</param>
+/// <param name="Labels">Different ones: at least 2, at most 4096.</param>
+/// <param name="BuiltIn">Made of the words themselves, as every data set has it.</param>
+public sealed record FurtherTask(string Task, int Labelled, int Labels, bool BuiltIn);
+
 /// <summary>Labels of two tasks that stand on nearly the same words, written <c>task:label</c>.</summary>
 /// <param name="Jaccard">|both| / |either|, words.</param>
 public sealed record AliasPair(string Left, string Right, double Jaccard);
 
-/// <summary>What a data set holds (method 7), computed in one pass; memory grows with the number of word types, not of words.</summary>
+/// <summary>
+/// What a data set holds (method 7), computed in one pass; memory grows with the number of word types, documents and sentences, not of words, and
+/// is bounded.
+/// </summary>
 public sealed record DatasetStatistics
 {
     public const int ScoredLabelWords = 50;
     private const int FrequentType = 20;
     private const double ClearShare = 0.9, AliasJaccard = 0.8;
-    private const int MinAliasWords = 10;
+    private const int MinAliasWords = 10, MaxLabelPairs = 1 << 20, MaxFurther = 256, MaxTypes = 5_000_000, MaxSentenceIds = 10_000_000;
 
     public required int Documents { get; init; }
     public required int Sentences { get; init; }
@@ -46,14 +55,19 @@ public sealed record DatasetStatistics
     /// <summary>Tasks with at least one label, in the order met.</summary>
     public required IReadOnlyList<TaskSummary> Tasks { get; init; }
 
+    /// <summary>What else can be asked for, by name; only of sentences read with <see cref="ReadSettings.Further"/>.</summary>
+    public required IReadOnlyList<FurtherTask> Further { get; init; }
+
     /// <summary>Pairs of labels of different tasks with a Jaccard index of at least 0.8 on at least 10 common words.</summary>
     public required IReadOnlyList<AliasPair> Aliases { get; init; }
     public required IReadOnlyList<string> Warnings { get; init; }
 
     /// <param name="seed">Of the 80/20 split for the type baseline: by document, or by sentence where fewer than 10 documents.</param>
-    public static DatasetStatistics Compute(IEnumerable<Sentence> sentences, int seed = 0, CancellationToken cancellation = default)
+    /// <param name="asked">The tasks that were asked of the reader, if any were: of them, the frequency of words is counted here.</param>
+    /// <exception cref="CorpusException">Anything wrong in a file, or more different words than any language has.</exception>
+    public static DatasetStatistics Compute(IEnumerable<Sentence> sentences, int seed = 0, CancellationToken cancellation = default, IReadOnlyList<string>? asked = null)
     {
-        var counting = new Counting();
+        var counting = new Counting(asked?.Contains(BuiltInTasks.Frequency) == true);
         foreach (var sentence in sentences)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -73,12 +87,31 @@ public sealed record DatasetStatistics
         public bool TooMany => Labels.Count > TaskLabels.MaxLabels;
     }
 
-    private sealed class Counting
+    private sealed class FurtherCount
+    {
+        public HashSet<string> Labels { get; } = new(StringComparer.Ordinal);
+        public int Labelled { get; private set; }
+
+        public void Add(string?[] column)
+        {
+            foreach (var label in column)
+                if (label is not null)
+                {
+                    Labelled++;
+                    if (Labels.Count <= TaskLabels.MaxLabels)
+                        Labels.Add(label);
+                }
+        }
+    }
+
+    private sealed class Counting(bool frequency)
     {
         private readonly Names types = new();
         private readonly Dictionary<string, bool> documents = new(StringComparer.Ordinal); // id -> held out
         private readonly HashSet<UInt128> sentenceIds = [];
         private readonly List<TaskCount> tasks = [];
+        private readonly Dictionary<string, FurtherCount> further = new(StringComparer.Ordinal);
+        private readonly List<Occurrences> byType = []; // of each word type
         private readonly Dictionary<(int LeftTask, int Left, int RightTask, int Right), int> together = [];
         private int sentences, words, wordsHeld, reconstructed, shared, repeatedIds;
 
@@ -88,9 +121,10 @@ public sealed record DatasetStatistics
                 documents[sentence.Document] = documentHeld = HeldOut(seed, sentence.Document);
             var key = DocumentSplit.Key(seed, sentence.Id);
             var sentenceHeld = HeldOut(key);
-            repeatedIds += sentenceIds.Add(BinaryPrimitives.ReadUInt128LittleEndian(key)) ? 0 : 1;
+            if (sentenceIds.Count < MaxSentenceIds && !sentenceIds.Add(BinaryPrimitives.ReadUInt128LittleEndian(key)))
+                repeatedIds++;
             sentences++;
-            words += sentence.Words.Length;
+            words = checked(words + sentence.Words.Length);
             wordsHeld += documentHeld ? sentence.Words.Length : 0;
             reconstructed += sentence.TextReconstructed ? 1 : 0;
 
@@ -113,6 +147,11 @@ public sealed record DatasetStatistics
             {
                 shared += sentence.Words[w].SharesSurface ? 1 : 0;
                 var type = types.IdOf(sentence.Words[w].Form.ToLowerInvariant());
+                if (type == byType.Count)
+                    byType.Add(default);
+                if (type >= MaxTypes)
+                    throw new CorpusException($"over {MaxTypes} different words: no labelled text");
+                Count(ref CollectionsMarshal.AsSpan(byType)[type], documentHeld, sentenceHeld);
                 for (var c = 0; c < labels.Length; c++)
                 {
                     var task = tasks[columns[c].Task];
@@ -120,18 +159,48 @@ public sealed record DatasetStatistics
                     if (labels[c] < 0)
                         continue;
                     ref var seen = ref CollectionsMarshal.GetValueRefOrAddDefault(task.ByType, (type, labels[c]), out _);
-                    seen = new(seen.All + 1, seen.HeldByDocument + (documentHeld ? 1 : 0), seen.HeldBySentence + (sentenceHeld ? 1 : 0));
+                    Count(ref seen, documentHeld, sentenceHeld);
                     for (var other = 0; other < c; other++)
-                        if (labels[other] >= 0)
+                        if (labels[other] >= 0 && together.Count < MaxLabelPairs)
                             CollectionsMarshal.GetValueRefOrAddDefault(together,
                                 (columns[other].Task, labels[other], columns[c].Task, labels[c]), out _)++;
                 }
             }
+            foreach (var (name, column) in sentence.Further)
+            {
+                if (!further.TryGetValue(name, out var count) && further.Count < MaxFurther)
+                    further[name] = count = new();
+                count?.Add(column);
+            }
+        }
+
+        private static void Count(ref Occurrences seen, bool documentHeld, bool sentenceHeld) =>
+            seen = new(seen.All + 1, seen.HeldByDocument + (documentHeld ? 1 : 0), seen.HeldBySentence + (sentenceHeld ? 1 : 0));
+
+        /// <summary>Word types by how often they occur, as labels.</summary>
+        private TaskCount Frequency()
+        {
+            var task = new TaskCount(BuiltInTasks.Frequency);
+            for (var type = 0; type < byType.Count; type++)
+                task.ByType[(type, task.Labels.IdOf(BuiltInTasks.LogBin(byType[type].All)))] = byType[type];
+            return task;
+        }
+
+        private List<FurtherTask> Further()
+        {
+            var usable = further.Where(f => f.Value.Labels.Count is >= 2 and <= TaskLabels.MaxLabels && f.Value.Labelled > 0)
+                .Select(f => new FurtherTask(f.Key, f.Value.Labelled, f.Value.Labels.Count, BuiltInTasks.OfSentence.Contains(f.Key)));
+            var frequencies = byType.Select(t => BuiltInTasks.LogBin(t.All)).Distinct().Count();
+            if (further.Count > 0 && !further.ContainsKey(BuiltInTasks.Frequency) && !tasks.Exists(t => t.Name == BuiltInTasks.Frequency) && frequencies >= 2)
+                usable = usable.Append(new(BuiltInTasks.Frequency, words, frequencies, BuiltIn: true));
+            return [.. usable.OrderBy(t => t.BuiltIn).ThenBy(t => t.Task, StringComparer.Ordinal)];
         }
 
         public DatasetStatistics Finish()
         {
             var warnings = new List<string>();
+            if (frequency && !tasks.Exists(t => t.Name == BuiltInTasks.Frequency))
+                tasks.Add(Frequency());
             var heldShare = words == 0 ? 0 : (double)wordsHeld / words;
             var byDocument = documents.Count >= DocumentSplit.MinDocuments && heldShare is >= 0.1 and <= 0.4;
             if (documents.Count < DocumentSplit.MinDocuments)
@@ -140,6 +209,10 @@ public sealed record DatasetStatistics
                 warnings.Add($"{reconstructed} of {sentences} sentences have no raw text, or one that their words do not spell; words are joined by spaces");
             if (shared > 0)
                 warnings.Add($"{shared} words are parts of multi-word tokens whose parts do not spell the surface; they are dropped");
+            if (together.Count == MaxLabelPairs)
+                warnings.Add("there are too many pairs of labels to look for aliases among all of them");
+            if (further.Count == MaxFurther)
+                warnings.Add($"only the first {MaxFurther} further columns are listed");
             if (repeatedIds > 0)
                 warnings.Add($"{repeatedIds} sentences repeat the identifier of another");
             var summaries = new List<TaskSummary>();
@@ -157,6 +230,7 @@ public sealed record DatasetStatistics
                 Sentences = sentences,
                 Words = words,
                 Tasks = summaries,
+                Further = Further(),
                 Aliases = Aliases(totals),
                 Warnings = warnings,
             };
@@ -252,8 +326,8 @@ public sealed record DatasetStatistics
             return [.. pairs.OrderByDescending(p => p.Jaccard).ThenBy(p => p.Left, StringComparer.Ordinal).ThenBy(p => p.Right, StringComparer.Ordinal)];
         }
 
-        /// <summary>dep and dep_full, ner and ner_bio are one annotation: that they agree tells nothing.</summary>
-        private static string Family(string task) => task.IndexOf('_') is > 0 and var end ? task[..end] : task;
+        /// <summary>dep and dep:full, ner and ner:bio are one annotation: that they agree tells nothing.</summary>
+        private static string Family(string task) => task[(task.IndexOf(':') + 1)..] is "full" or "bio" or "boundary" ? task[..task.IndexOf(':')] : task;
 
         private static bool HeldOut(int seed, string id) => HeldOut(DocumentSplit.Key(seed, id));
 

@@ -28,6 +28,25 @@ public static class EntityTags
         return -1;
     }
 
+    /// <summary>Replaces the brackets of CoNLL-2012, <c>(PERSON*</c>, <c>*</c>, <c>*)</c>, <c>(GPE)</c>, by IOB2 tags, in place.</summary>
+    /// <returns>The index of the first that is none, or does not fit those before it, or -1.</returns>
+    public static int FromBrackets(Span<string?> tags)
+    {
+        string? open = null;
+        for (var i = 0; i < tags.Length; i++)
+        {
+            var tag = tags[i].AsSpan();
+            var (opens, closes) = (tag.StartsWith("("), tag.EndsWith(")"));
+            var type = tag.TrimStart('(').TrimEnd(')').TrimEnd('*');
+            if (tag.IsEmpty || (opens ? open is not null || type.IsEmpty || type.ContainsAny("()*") : !type.IsEmpty || (closes && open is null)))
+                return i;
+            open = opens ? type.ToString() : open;
+            tags[i] = open is null ? "O" : $"{(opens ? 'B' : 'I')}-{open}";
+            open = closes ? null : open;
+        }
+        return open is null ? -1 : tags.Length - 1;
+    }
+
     /// <summary>The type of an IOB2 tag, O or null.</summary>
     public static string? TypeOf(string? iob2) => iob2 is null or "O" ? iob2 : iob2[2..];
 

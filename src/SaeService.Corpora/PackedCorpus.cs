@@ -28,6 +28,12 @@ public sealed record PackingReport
     /// <summary>Words that passed every filter.</summary>
     public required int Kept { get; init; }
 
+    /// <summary>Tokens that reach over the border of two words. Of no word's own; each goes to the one that it covers more of.</summary>
+    public int SharedTokens { get; init; }
+
+    /// <summary>Tokens of text without labels, special ones included; the last contexts.</summary>
+    public int TextTokens { get; init; }
+
     /// <summary>Sentences whose text was joined from words.</summary>
     public required int ReconstructedSentences { get; init; }
 
@@ -109,6 +115,7 @@ public sealed class PackedCorpus
 
     public int Words => FirstToken.Length;
     public int Contexts => ContextStart.Length - 1;
+    public int ContextLength(int context) => ContextStart[context + 1] - ContextStart[context];
     public int DocumentOf(int word) => SentenceDocument[WordSentence[word]];
     public Part PartOf(int word) => (Part)DocumentPart[DocumentOf(word)];
     public PackedTask Task(string name) => Tasks.FirstOrDefault(t => t.Name == name) ?? throw new KeyNotFoundException($"no task '{name}' was packed");

@@ -54,12 +54,16 @@ internal sealed class TaskLabels(IReadOnlyList<string>? asked)
     }
 
     /// <summary>Tasks in the order asked (or met), labels renumbered in ordinal order.</summary>
+    /// <param name="counted">A task that only all the words together give, unless the data have it: its labels.</param>
     /// <exception cref="CorpusException">An asked task has no label, or there is none at all.</exception>
-    public List<PackedTask> Finish()
+    public List<PackedTask> Finish((string Task, List<string> Labels)? counted = null)
     {
         var packed = new List<PackedTask>();
         foreach (var (name, names, column) in tasks)
         {
+            if (names.Count == 0 && name == counted?.Task)
+                for (var w = 0; w < column.Count; w++)
+                    column[w] = names.IdOf(counted.Value.Labels[w]);
             if (names.Count == 0 && asked is not null)
                 throw new CorpusException($"no word has a label of task '{name}'");
             if (names.Count == 0)

@@ -1,36 +1,24 @@
-using System.IO.Compression;
 using System.Text;
 
 namespace SaeService.Corpora;
 
 /// <summary>
-/// The lines of a text file, plain or gzip, one at a time: strict UTF-8, LF or CRLF, with or without byte order mark. Holds one line and one
-/// block, whatever the size of the file.
+/// The lines of a text file, plain or compressed, one at a time: strict UTF-8, LF or CRLF, with or without byte order mark. Holds one line and
+/// one block, whatever the size of the file.
 /// </summary>
-internal sealed class Utf8Lines : IDisposable
+internal sealed class Utf8Lines(CorpusStream stream)
 {
     /// <summary>The lines of one sentence may not have more: what is held at a time is bounded, and a binary file has no line ends.</summary>
     public const int MaxSentenceBytes = 8 << 20;
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-    private readonly Stream stream;
     private readonly byte[] block = new byte[1 << 16];
     private byte[] line = new byte[1 << 10];
     private int position, filled, sentenceBytes;
     private long lineOffset;
 
-    public Utf8Lines(string path)
-    {
-        File = Path.GetFileName(path);
-        var raw = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, FileOptions.SequentialScan);
-        Span<byte> magic = stackalloc byte[2];
-        var gzip = raw.ReadAtLeast(magic, 2, throwOnEndOfStream: false) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
-        raw.Position = 0;
-        stream = gzip ? new GZipStream(raw, CompressionMode.Decompress) : raw;
-    }
-
     /// <summary>The name without its folder.</summary>
-    public string File { get; }
+    public string File => stream.File;
 
     /// <summary>Of the line last read, from 1.</summary>
     public long Number { get; private set; }
@@ -68,8 +56,6 @@ internal sealed class Utf8Lines : IDisposable
 
     public CorpusException Error(string problem, int? column = null, Exception? inner = null) => new(File, Number, column, problem, inner);
 
-    public void Dispose() => stream.Dispose();
-
     private bool Fill()
     {
         try
@@ -78,9 +64,9 @@ internal sealed class Utf8Lines : IDisposable
             filled = stream.Read(block, 0, block.Length);
             return filled > 0;
         }
-        catch (InvalidDataException damaged)
+        catch (CorpusException damaged)
         {
-            throw new CorpusException(File, Number + 1, null, "the gzip stream is damaged", damaged);
+            throw new CorpusException(File, Number + 1, null, damaged.Problem, damaged.InnerException);
         }
     }
 

@@ -38,6 +38,25 @@ internal static class WordLocator
         return text.ToString();
     }
 
+    /// <summary>
+    /// The words that a surface is made of: each gets the part of the span that it spells, or all share the span where they do not spell the
+    /// surface (letter case apart).
+    /// </summary>
+    public static void Divide(string surface, (int Start, int End) span, IReadOnlyList<string> forms, Span<Word> words)
+    {
+        var total = 0;
+        var spelled = true;
+        foreach (var form in forms)
+        {
+            spelled &= total + form.Length <= surface.Length && surface.AsSpan(total, form.Length).Equals(form, StringComparison.OrdinalIgnoreCase);
+            total += form.Length;
+        }
+        spelled &= total == surface.Length;
+        var at = span.Start;
+        for (var w = 0; w < forms.Count; w++)
+            words[w] = spelled ? new Word(forms[w], at, at += forms[w].Length) : new Word(forms[w], span.Start, span.End, SharesSurface: true);
+    }
+
     /// <summary>Refuses identifiers that would break a listing of one line each.</summary>
     public static string? ProblemOfId(string id) =>
         id.Length == 0 ? "the identifier is empty"

@@ -9,6 +9,9 @@ public static class Artifacts
     /// <summary>prepare: which document is in which part, as it is exported.</summary>
     public const string Split = "split.json";
 
+    /// <summary>prepare: every word that is not in the corpus, with its reason, as it is exported.</summary>
+    public const string Alignment = "alignment.csv";
+
     /// <summary>prepare: hashes of everything that went in.</summary>
     public const string Provenance = "provenance.json";
 

@@ -27,7 +27,10 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
     public int Layer => lease.Layer ?? throw new InvalidOperationException($"stage {lease.Kind} has no layer");
 
     /// <summary>Local path of a file that an earlier stage published.</summary>
-    public string Published(StageKind stage, int? layer, string name) => store.Path(lease.PublishedKeyAsync(stage, layer, name).GetAwaiter().GetResult());
+    public string Published(StageKind stage, int? layer, string name) => store.Path(PublishedKey(stage, layer, name));
+
+    /// <summary>Its key, which names the attempt that wrote it too.</summary>
+    public string PublishedKey(StageKind stage, int? layer, string name) => lease.PublishedKeyAsync(stage, layer, name).GetAwaiter().GetResult();
 
     /// <summary>
     /// The job's model: where its revision is a commit, the hub's at that commit, fetched where it is not here; else the folder of that name. To be

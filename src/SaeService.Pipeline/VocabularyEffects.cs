@@ -27,6 +27,13 @@ internal sealed class VocabularyEffects
     public static VocabularyEffects Of(TopKAutoencoder sae, LanguageModel model, Tokenizer tokenizer)
     {
         var (promoted, suppressed) = (new IReadOnlyList<TokenEffect>[sae.DSae], new IReadOnlyList<TokenEffect>[sae.DSae]);
+        // OPT-350m's embeddings are narrower than its stream; what lies between is no mere direction.
+        if (model.Unembedding.shape[1] != sae.DIn)
+        {
+            Array.Fill(promoted, []);
+            Array.Fill(suppressed, []);
+            return new(promoted, suppressed);
+        }
         using var noGrad = torch.no_grad();
         using var outer = torch.NewDisposeScope();
         var unembedding = (model.FinalNormGain is { } gain ? model.Unembedding * gain : model.Unembedding).to(ScalarType.Float32); // [V, d]

@@ -1,3 +1,7 @@
+using SaeService.Checkpoints;
+using SaeService.Transformers;
+using static TorchSharp.torch;
+
 namespace SaeService.Pipeline;
 
 /// <summary>How a worker uses its machine.</summary>
@@ -14,12 +18,50 @@ public sealed class WorkerOptions
     /// <summary>Threads of the numeric work. Default: the machine's cores.</summary>
     public int Threads { get; set; } = Environment.ProcessorCount;
 
-    /// <summary>Tokens in a forward pass: bounds the memory of capture.</summary>
-    public int CaptureBatchTokens { get; set; } = 4096;
+    /// <summary>
+    /// What a model computes in: <c>float32</c>, or on CUDA <c>bfloat16</c> or <c>float16</c>. <c>auto</c> (default): on CUDA the type its weights are
+    /// stored in, elsewhere float32.
+    /// </summary>
+    public string DType { get; set; } = "auto";
+
+    /// <summary>Tokens in a forward pass: bounds the memory of capture. Default: 1024 on a CPU, whose caches then hold a block's values, and 16384 on CUDA.</summary>
+    public int? CaptureBatchTokens { get; set; }
+
+    /// <summary>Weights of more bytes than this, as computed with, are read block by block instead of being held. Default: half of the memory of the process on a CPU, no limit on CUDA.</summary>
+    public long? MaxModelBytes { get; set; }
 
     /// <summary>Seconds between checkpoints of a training autoencoder.</summary>
     public double CheckpointSeconds { get; set; } = 10;
 
     /// <summary>How long a stage may take to hand itself back when the process is asked to end.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    private bool IsCuda => Device.StartsWith("cuda", StringComparison.Ordinal);
+
+    /// <summary>Device and number type, for provenance.</summary>
+    internal string Arithmetic => $"{Device}, {(!IsCuda ? "float32" : DType == "auto" ? "the weights' own type" : DType)}";
+
+    internal int BatchTokens => CaptureBatchTokens ?? (IsCuda ? 16384 : 1024);
+
+    /// <summary>A model as this worker computes with it.</summary>
+    /// <param name="mode">Null: as <see cref="MaxModelBytes"/> says.</param>
+    internal LanguageModel Load(ModelFolder folder, LoadMode? mode = null)
+    {
+        var dtype = (DType, IsCuda) switch
+        {
+            ("float32", _) or ("auto", false) => ScalarType.Float32,
+            ("bfloat16", true) => ScalarType.BFloat16,
+            ("float16", true) => ScalarType.Float16,
+            ("auto", true) => folder.StoredType switch
+            {
+                Checkpoints.DType.BF16 => ScalarType.BFloat16,
+                Checkpoints.DType.F16 => ScalarType.Float16,
+                _ => ScalarType.Float32,
+            },
+            _ => throw new InvalidOperationException($"Worker:DType is '{DType}' and Worker:Device '{Device}': use auto or float32, or on cuda bfloat16 or float16"),
+        };
+        var bytes = folder.Description.Parameters * (dtype == ScalarType.Float32 ? 4 : 2);
+        var limit = MaxModelBytes ?? (IsCuda ? long.MaxValue : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2);
+        return LanguageModel.Load(folder, device(Device), dtype, mode ?? (bytes > limit ? LoadMode.LayerByLayer : LoadMode.Resident));
+    }
 }

@@ -6,44 +6,92 @@ using static TorchSharp.torch;
 namespace SaeService.Transformers;
 
 /// <summary>
-/// A language model whose every intermediate value can be seen and replaced. Weights and computation are float32. Not for use by two threads at once.
+/// A language model whose every intermediate value can be seen and replaced. Not for use by two threads at once.
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
-    /// <summary>The families, one line each: a file under Families and its plan here.</summary>
-    internal static IReadOnlyDictionary<string, Func<ModelConfig, ModelPlan>> Registry { get; } = new Dictionary<string, Func<ModelConfig, ModelPlan>>(StringComparer.Ordinal)
-    {
-        ["llama"] = Llama.Plan,
-    };
+    /// <summary>
+    /// The families, one line each: a file under Families and its plan here. A plan is made from the config and from a question: whether the checkpoint holds
+    /// a tensor, for heads that some checkpoints of a family have.
+    /// </summary>
+    internal static IReadOnlyDictionary<string, Func<ModelConfig, Func<string, bool>, ModelPlan>> Registry { get; } =
+        new Dictionary<string, Func<ModelConfig, Func<string, bool>, ModelPlan>>(StringComparer.Ordinal)
+        {
+            ["bert"] = Bert.Plan,
+            ["camembert"] = Roberta.Plan,
+            ["distilbert"] = DistilBert.Plan,
+            ["gemma"] = Gemma.Plan,
+            ["gemma2"] = Gemma2.Plan,
+            ["gpt2"] = Gpt2.Plan,
+            ["gpt_neo"] = GptNeo.Plan,
+            ["gpt_neox"] = GptNeoX.Plan,
+            ["llama"] = Llama.Plan,
+            ["mistral"] = Mistral.Plan,
+            ["opt"] = Opt.Plan,
+            ["phi"] = Phi.Plan,
+            ["qwen2"] = Qwen2.Plan,
+            ["qwen3"] = Qwen3.Plan,
+            ["roberta"] = Roberta.Plan,
+            ["xlm-roberta"] = Roberta.Plan,
+        };
 
     private readonly ParameterSet _parameters;
 
-    protected LanguageModel(ModelDescription description, ParameterSet parameters, Device device) => (Description, _parameters, Device) = (description, parameters, device);
+    private protected LanguageModel(ModelDescription description, ParameterSet parameters) => (Description, _parameters) = (description, parameters);
 
     public ModelDescription Description { get; }
 
-    public Device Device { get; }
+    public Device Device => _parameters.Device;
 
-    /// <summary>[V, d]: the matrix from final norm to logits; the embedding itself where the two are tied.</summary>
+    /// <summary>What the model computes in, and the type of the values that hooks see.</summary>
+    public ScalarType DType => _parameters.DType;
+
+    /// <summary>[V, d]: the matrix from the last stream to logits, norms and nonlinear heads left out; the embedding itself where the two are tied.</summary>
     public abstract Tensor Unembedding { get; }
 
     /// <summary>[d]: gain of the norm after the last block; null where there is none.</summary>
     public abstract Tensor? FinalNormGain { get; }
 
-    /// <summary>All tensors by their names in checkpoints. Of a model made by <see cref="Create"/> they require gradients and are TorchSharp Parameters.</summary>
+    /// <summary>Whether there is a head, and so logits.</summary>
+    public virtual bool HasHead => true;
+
+    /// <summary>Values that a token type may have, from 0; 0 for families without token types.</summary>
+    public virtual int TokenTypes => 0;
+
+    /// <summary>
+    /// The tensors in memory by their names in checkpoints. Of a model made by <see cref="Create"/> they require gradients and are TorchSharp Parameters.
+    /// </summary>
     public IEnumerable<(string Name, Tensor Value)> Parameters => _parameters.All;
+
+    private protected ParameterSet Set => _parameters;
 
     /// <summary>Loads a checkpoint for inference: nothing requires gradients.</summary>
     /// <param name="folder">The model.</param>
     /// <param name="device">Where it computes; CPU by default.</param>
+    /// <param name="dtype">What it computes in: float32 by default, or bfloat16 or float16, meant for CUDA, or float64. Norms, softmax and positions stay in float32 at least.</param>
+    /// <param name="mode">Whether to have all weights in memory.</param>
     /// <exception cref="CheckpointException">A switch of the config that is not supported, or a tensor that is missing, surplus, or of another shape or type.</exception>
-    public static LanguageModel Load(ModelFolder folder, Device? device = null)
+    public static LanguageModel Load(ModelFolder folder, Device? device = null, ScalarType dtype = ScalarType.Float32, LoadMode mode = LoadMode.Resident)
     {
+        if (dtype is not (ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float64))
+            throw new ArgumentException($"a model does not compute in {dtype}", nameof(dtype));
         device ??= CPU;
-        var config = folder.ReadConfig();
-        var plan = PlanOf(config);
-        using var weights = folder.OpenWeights();
-        return plan.Build(folder.Description, ParameterSet.Load(weights, plan.Tensors, plan.Ignored, plan.Prefix, device), device);
+        var (plan, stored) = Open(folder);
+        return plan.Build(folder.Description, ParameterSet.Load(stored, plan.Tensors.Specs, dtype, device, mode));
+    }
+
+    /// <summary>
+    /// Whether <see cref="Load"/> would accept the checkpoint, from its config and headers: no weight is read but where two names must hold the same.
+    /// </summary>
+    /// <param name="folder">The model.</param>
+    /// <param name="point">A place that its passes are to offer.</param>
+    /// <exception cref="CheckpointException">As <see cref="Load"/>; or Unsupported where the model has no such place.</exception>
+    public static void Check(ModelFolder folder, HookPoint? point = null)
+    {
+        var (plan, stored) = Open(folder);
+        stored.Dispose();
+        if (point == HookPoint.ResidMid && plan.ParallelBlocks)
+            throw folder.ReadConfig().Unsupported("model_type", "blocks of this model compute attention and MLP in parallel: there is no stream between them (resid_mid)");
     }
 
     /// <summary>A fresh model to be trained, its tensors drawn as the family initialises them (config's initializer_range).</summary>
@@ -52,27 +100,41 @@ public abstract class LanguageModel : IDisposable
     /// <param name="device">Where it computes; CPU by default.</param>
     public static LanguageModel Create(JsonElement config, int seed, Device? device = null)
     {
-        device ??= CPU;
         var read = new ModelConfig(config, "config.json");
-        var plan = PlanOf(read);
-        var description = ModelDescription.Of(read, plan.Tensors.Sum(t => t.Elements));
-        return plan.Build(description, ParameterSet.Create(plan.Tensors, read.Number("initializer_range", 0.02), seed, device), device);
+        var plan = PlanOf(read, _ => true);
+        var description = ModelDescription.Of(read, plan.Tensors.Specs.Sum(t => t.Elements));
+        var std = read.Number("initializer_range", read.Number("init_std", 0.02));
+        return plan.Build(description, ParameterSet.Create(plan.Tensors.Specs, std, seed, device ?? CPU));
     }
 
     /// <summary>Runs the model. Records a graph where gradients are enabled and something requires them.</summary>
-    /// <param name="ids">[B, T] int64 token ids. Positions count from 0 at the left edge, padded or not.</param>
+    /// <param name="ids">[B, T] int64 token ids. Positions count from 0 at the left edge, padded or not; but OPT counts real tokens, RoBERTa those that are no padding id.</param>
     /// <param name="mask">[B, T], 1 at real tokens and 0 at padding; null where all are real. Values at padding are unspecified, but finite.</param>
     /// <param name="hook">Called at every hook point, in order of computation.</param>
-    /// <param name="logits">Whether to compute logits; without, the pass ends at the final norm.</param>
+    /// <param name="logits">Whether to compute logits, and the other heads; without, the pass ends at the final norm.</param>
     /// <param name="stopAfterBlock">The last block to run, from 0; then neither final norm nor logits are computed. -1 stops after the embedding.</param>
     /// <param name="attentionPattern">Whether to offer AttnPattern, which costs T * T values a head.</param>
-    /// <returns>[B, T, V] logits, owned by the caller's dispose scope; null where they were not asked for or not reached.</returns>
+    /// <param name="tokenTypes">[B, T] int64, 0 .. TokenTypes - 1; null for all 0, or none.</param>
+    /// <returns>[B, T, V] logits, owned by the caller's dispose scope; null where they were not asked for, not reached, or there is no head.</returns>
     /// <exception cref="ArgumentException">Wrong shape or type, an id outside the vocabulary, or more tokens than the context holds.</exception>
-    public Tensor? Forward(Tensor ids, Tensor? mask, Hook? hook, bool logits, int? stopAfterBlock = null, bool attentionPattern = false)
+    public Tensor? Forward(Tensor ids, Tensor? mask, Hook? hook, bool logits, int? stopAfterBlock = null, bool attentionPattern = false, Tensor? tokenTypes = null)
     {
-        Check(ids, mask, stopAfterBlock);
+        Check(ids, mask, tokenTypes, stopAfterBlock);
         using var scope = NewDisposeScope();
-        return Run(ids.to(Device), mask, new Tap(hook, attentionPattern), logits, stopAfterBlock)?.MoveToOuterDisposeScope();
+        using var pass = new Pass(ids.to(Device), mask, tokenTypes, hook, attentionPattern, DType);
+        var x = pass.At(HookPoint.Embed, -1, Embed(pass)); // [B, T, d]
+        for (var l = 0; l <= (stopAfterBlock ?? Description.Layers - 1); l++)
+        {
+            var before = x;
+            using (_parameters.Hold(l))
+            using (var block = NewDisposeScope())
+                x = pass.At(HookPoint.ResidPost, l, Block(l, pass.At(HookPoint.ResidPre, l, x), pass)).MoveToOuterDisposeScope();
+            before.Dispose();
+        }
+        if (stopAfterBlock is not null)
+            return null;
+        x = Finish(x, pass);
+        return logits ? Head(x, pass)?.MoveToOuterDisposeScope() : null;
     }
 
     /// <summary>Writes the weights as safetensors, by their names in checkpoints.</summary>
@@ -84,19 +146,43 @@ public abstract class LanguageModel : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>The family's forward pass, inside a dispose scope of its own; arguments are checked and ids on the device.</summary>
-    protected abstract Tensor? Run(Tensor ids, Tensor? mask, Tap tap, bool logits, int? stopAfterBlock);
+    /// <summary>[B, T, d]: what enters the first block.</summary>
+    private protected abstract Tensor Embed(Pass pass);
 
-    private static ModelPlan PlanOf(ModelConfig config)
+    /// <summary>The stream that leaves the block, [B, T, d], from the one that enters it. The caller shows both to the hook.</summary>
+    private protected abstract Tensor Block(int l, Tensor x, Pass pass);
+
+    /// <summary>What the head reads, from the last stream: the final norm, where there is one.</summary>
+    private protected virtual Tensor Finish(Tensor x, Pass pass) => x;
+
+    /// <summary>[B, T, V] from what <see cref="Finish"/> gave; null where there is no head.</summary>
+    private protected abstract Tensor? Head(Tensor x, Pass pass);
+
+    private static (ModelPlan Plan, StoredTensors Stored) Open(ModelFolder folder)
+    {
+        var weights = folder.OpenWeights();
+        try
+        {
+            var plan = PlanOf(folder.ReadConfig(), weights.Contains);
+            return (plan, new StoredTensors(weights, plan));
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    private static ModelPlan PlanOf(ModelConfig config, Func<string, bool> holds)
     {
         if (!Registry.TryGetValue(config.Family, out var plan))
             throw config.Unsupported("model_type", $"'{config.Family}' is not a supported family");
-        var planned = plan(config);
+        var planned = plan(config, holds);
         config.RefuseUnread();
         return planned;
     }
 
-    private void Check(Tensor ids, Tensor? mask, int? stopAfterBlock)
+    private void Check(Tensor ids, Tensor? mask, Tensor? tokenTypes, int? stopAfterBlock)
     {
         if (ids.dim() != 2 || ids.dtype != ScalarType.Int64 || ids.shape[0] == 0 || ids.shape[1] == 0)
             throw new ArgumentException($"ids must be int64 [B, T], not {ids.dtype} [{string.Join(", ", ids.shape)}]", nameof(ids));
@@ -104,23 +190,21 @@ public abstract class LanguageModel : IDisposable
             throw new ArgumentException($"{ids.shape[1]} tokens are more than the context of {Description.ContextLength}", nameof(ids));
         if (mask is not null && !mask.shape.AsSpan().SequenceEqual(ids.shape))
             throw new ArgumentException("the mask must have the shape of ids", nameof(mask));
+        if (tokenTypes is not null && (tokenTypes.dtype != ScalarType.Int64 || !tokenTypes.shape.AsSpan().SequenceEqual(ids.shape)))
+            throw new ArgumentException("token types must be int64 of the shape of ids", nameof(tokenTypes));
         if (stopAfterBlock is { } stop && (stop < -1 || stop >= Description.Layers))
             throw new ArgumentException($"there is no block {stop}", nameof(stopAfterBlock));
-        using var scope = NewDisposeScope();
         // On CUDA an index out of range would poison the process.
-        var (low, high) = (ids.min().cpu().item<long>(), ids.max().cpu().item<long>());
-        if (low < 0 || high >= Description.VocabularySize)
-            throw new ArgumentException($"id {(low < 0 ? low : high)} is outside the vocabulary of {Description.VocabularySize}", nameof(ids));
+        CheckRange(ids, Description.VocabularySize, "id", "the vocabulary", nameof(ids));
+        if (tokenTypes is not null)
+            CheckRange(tokenTypes, TokenTypes, "token type", "the model's token types,", nameof(tokenTypes));
+    }
+
+    private static void CheckRange(Tensor values, int count, string what, string of, string parameter)
+    {
+        using var scope = NewDisposeScope();
+        var (low, high) = (values.min().cpu().item<long>(), values.max().cpu().item<long>());
+        if (low < 0 || high >= count)
+            throw new ArgumentException($"{what} {(low < 0 ? low : high)} is outside {of} of {count}", parameter);
     }
 }
-
-/// <summary>What a family makes of a config: the tensors it needs, and how to build the model from them.</summary>
-/// <param name="Tensors">In the order of the forward pass.</param>
-/// <param name="Ignored">Names of tensors that checkpoints of this family may hold beside them: buffers, tied duplicates.</param>
-/// <param name="Prefix">The part of the names that checkpoints of the model without head leave out.</param>
-/// <param name="Build">Takes ownership of the tensors.</param>
-internal sealed record ModelPlan(
-    IReadOnlyList<TensorSpec> Tensors,
-    Func<string, bool> Ignored,
-    string Prefix,
-    Func<ModelDescription, ParameterSet, Device, LanguageModel> Build);

@@ -1,60 +1,62 @@
 using SaeService.Checkpoints;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
+using static TorchSharp.torch.nn.functional;
 
 namespace SaeService.Transformers;
 
-/// <summary>How a tensor starts when a model is made rather than loaded.</summary>
-public enum Init
+/// <summary>Which weights are in memory while a model is loaded.</summary>
+public enum LoadMode
 {
-    Normal,
-    Ones,
-    Zeros,
+    /// <summary>All of them.</summary>
+    Resident,
+
+    /// <summary>Those outside the blocks, and of the blocks the one that runs: read when it starts, freed when it ends. The results are the same.</summary>
+    LayerByLayer,
 }
 
-/// <summary>A tensor that a family needs, by the name that checkpoints of that family give it.</summary>
-public sealed record TensorSpec(string Name, long[] Shape, Init Init)
-{
-    public long Elements => Shape.Aggregate(1L, (product, dimension) => checked(product * dimension));
-}
-
-/// <summary>The tensors of a model by name, float32, in the order in which the family lists them.</summary>
+/// <summary>The tensors of a model by name, in the order in which the family lists them.</summary>
 public sealed class ParameterSet : IDisposable
 {
-    // Elements copied at a time: a span holds less than 2 GiB.
+    // Elements written at a time: a span holds less than 2 GiB.
     private const long Piece = 1 << 26;
 
     private readonly OrderedDictionary<string, Tensor> _tensors = new(StringComparer.Ordinal);
+    private readonly StoredTensors? _stored;
+    private readonly ILookup<int, TensorSpec>? _blocks;
+
+    private ParameterSet(ScalarType dtype, Device device, StoredTensors? stored = null, ILookup<int, TensorSpec>? blocks = null)
+    {
+        (DType, Device) = (dtype, device);
+        (_stored, _blocks) = (stored, blocks);
+    }
+
+    public ScalarType DType { get; }
+
+    public Device Device { get; }
+
+    /// <summary>Those that are in memory.</summary>
+    public IEnumerable<(string Name, Tensor Value)> All => _tensors.Select(t => (t.Key, t.Value));
 
     public Tensor this[string name] => _tensors[name];
 
-    public IEnumerable<(string Name, Tensor Value)> All => _tensors.Select(t => (t.Key, t.Value));
+    /// <summary>Those whose names start with the prefix, by the rest of their names.</summary>
+    internal Weights At(string prefix) => new(_tensors, prefix);
 
-    /// <summary>
-    /// Reads the tensors of a checkpoint. Before anything is allocated, all that the family needs must be there with its shape and a floating type,
-    /// and nothing else may be there but what <paramref name="ignored"/> allows.
-    /// </summary>
-    /// <param name="weights">The checkpoint.</param>
+    /// <summary>Reads the tensors of a checkpoint.</summary>
+    /// <param name="stored">The checkpoint, checked; owned from here on.</param>
     /// <param name="specs">What the family needs.</param>
-    /// <param name="ignored">Names that a checkpoint may hold and the model does not use.</param>
-    /// <param name="prefix">Prefix of the names in specs that a checkpoint of the bare model leaves out.</param>
-    /// <param name="device">Where the tensors go.</param>
-    /// <exception cref="CheckpointException">Naming the file and the tensor.</exception>
-    public static ParameterSet Load(WeightSet weights, IReadOnlyList<TensorSpec> specs, Func<string, bool> ignored, string prefix, Device device)
+    /// <param name="dtype">What they are converted to.</param>
+    /// <param name="device">Where they go.</param>
+    /// <param name="mode">Whether to read the blocks' tensors now.</param>
+    internal static ParameterSet Load(StoredTensors stored, IReadOnlyList<TensorSpec> specs, ScalarType dtype, Device device, LoadMode mode)
     {
-        var bare = specs.Where(s => s.Name.StartsWith(prefix, StringComparison.Ordinal)).All(s => !weights.Contains(s.Name));
-        string Stored(string name) => bare && name.StartsWith(prefix, StringComparison.Ordinal) ? name[prefix.Length..] : name;
-        foreach (var spec in specs)
-            Check(weights, Stored(spec.Name), spec.Shape);
-        var needed = specs.Select(s => Stored(s.Name)).ToHashSet(StringComparer.Ordinal);
-        if (weights.Names.Order(StringComparer.Ordinal).FirstOrDefault(name => !needed.Contains(name) && !ignored(name)) is { } surplus)
-            throw new CheckpointException(CheckpointFault.Invalid, weights.FileOf(surplus).Path, surplus, "the config asks for no such tensor");
-
-        var set = new ParameterSet();
+        var lazy = mode == LoadMode.LayerByLayer;
+        var set = new ParameterSet(dtype, device, stored, lazy ? specs.Where(s => s.Block is not null).ToLookup(s => s.Block!.Value) : null);
         try
         {
-            foreach (var spec in specs)
-                set._tensors.Add(spec.Name, Read(weights.FileOf(Stored(spec.Name)), Stored(spec.Name), spec.Shape, device));
+            foreach (var spec in specs.Where(s => s.Block is null || !lazy))
+                set._tensors.Add(spec.Name, stored.Read(spec, dtype, device));
             return set;
         }
         catch
@@ -67,7 +69,7 @@ public sealed class ParameterSet : IDisposable
     /// <summary>Fresh tensors that require gradients: N(0, std), ones or zeros as each spec says. A tensor's values depend on the seed, its name and its size only.</summary>
     public static ParameterSet Create(IReadOnlyList<TensorSpec> specs, double std, int seed, Device device)
     {
-        var set = new ParameterSet();
+        var set = new ParameterSet(ScalarType.Float32, device);
         foreach (var spec in specs)
         {
             using var scope = NewDisposeScope();
@@ -82,47 +84,48 @@ public sealed class ParameterSet : IDisposable
         return set;
     }
 
-    /// <summary>Writes all tensors as float32 safetensors.</summary>
+    /// <summary>Has the block's tensors in memory until the result is disposed; null where all are there anyway.</summary>
+    internal IDisposable? Hold(int block)
+    {
+        if (_blocks is null)
+            return null;
+        var held = new HeldBlock(_tensors, [.. _blocks[block].Select(s => s.Name)]);
+        try
+        {
+            foreach (var spec in _blocks[block])
+                _tensors.Add(spec.Name, _stored!.Read(spec, DType, Device));
+            return held;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    private sealed class HeldBlock(OrderedDictionary<string, Tensor> tensors, string[] names) : IDisposable
+    {
+        public void Dispose()
+        {
+            foreach (var name in names)
+                if (tensors.Remove(name, out var tensor))
+                    tensor.Dispose();
+        }
+    }
+
+    /// <summary>Writes all tensors in memory as float32 safetensors.</summary>
     public void Save(string path) =>
-        SafetensorsWriter.Write(path, _tensors.Select(t => new TensorSource(t.Key, DType.F32, t.Value.shape, stream => Write(t.Value, stream))),
+        SafetensorsWriter.Write(path, _tensors.Select(t => new TensorSource(t.Key, DType_F32, t.Value.shape, stream => Write(t.Value, stream))),
             new Dictionary<string, string> { ["format"] = "pt" });
 
     public void Dispose()
     {
         foreach (var tensor in _tensors.Values)
             tensor.Dispose();
+        _stored?.Dispose();
     }
 
-    private static void Check(WeightSet weights, string name, long[] shape)
-    {
-        var entry = weights.Entry(name);
-        if (!entry.DType.IsWeight())
-            throw new CheckpointException(CheckpointFault.Invalid, weights.FileOf(name).Path, name, $"is stored as {entry.DType}, not as F32, F16, BF16 or F64");
-        if (!entry.Shape.AsSpan().SequenceEqual(shape))
-            throw new CheckpointException(CheckpointFault.Invalid, weights.FileOf(name).Path, name,
-                $"has shape {entry.ShapeText}, the config asks for {TensorEntry.TextOf(shape)}");
-    }
-
-    private static Tensor Read(SafetensorsFile file, string name, long[] shape, Device device)
-    {
-        using var scope = NewDisposeScope();
-        var entry = file.Tensors[name];
-        var stored = empty(shape, entry.DType switch
-        {
-            DType.F16 => ScalarType.Float16,
-            DType.BF16 => ScalarType.BFloat16,
-            DType.F64 => ScalarType.Float64,
-            _ => ScalarType.Float32,
-        });
-        var flat = stored.view(-1);
-        for (long at = 0; at < entry.Elements; at += Piece)
-        {
-            var count = Math.Min(Piece, entry.Elements - at);
-            using var piece = flat.narrow(0, at, count);
-            file.Bytes(name, at * entry.DType.Size(), (int)count * entry.DType.Size()).CopyTo(piece.bytes);
-        }
-        return stored.to(ScalarType.Float32, device).DetachFromDisposeScope();
-    }
+    private const DType DType_F32 = Checkpoints.DType.F32;
 
     private static void Write(Tensor value, Stream stream)
     {
@@ -131,4 +134,21 @@ public sealed class ParameterSet : IDisposable
         for (long at = 0; at < flat.shape[0]; at += Piece)
             stream.Write(flat.narrow(0, at, Math.Min(Piece, flat.shape[0] - at)).bytes);
     }
+}
+
+/// <summary>The tensors of one part of a model, and the layers they make. A layer has a bias if the family listed one.</summary>
+internal readonly struct Weights(IReadOnlyDictionary<string, Tensor> tensors, string prefix)
+{
+    public Tensor this[string name] => tensors[prefix + name];
+
+    public Tensor? Find(string name) => tensors.GetValueOrDefault(prefix + name);
+
+    /// <summary>x W^T + b: [.., in] to [.., out], from weight [out, in].</summary>
+    public Tensor Linear(string name, Tensor x) => linear(x, this[$"{name}.weight"], Find($"{name}.bias"));
+
+    /// <summary>x W + b: [.., in] to [.., out], from weight [in, out].</summary>
+    public Tensor Conv1D(string name, Tensor x) => linear(x, this[$"{name}.weight"].t(), Find($"{name}.bias"));
+
+    /// <summary>(x - mean) / sqrt(variance + eps) * weight + bias over the last dimension (Ba et al. 2016).</summary>
+    public Tensor LayerNorm(string name, Tensor x, double eps) => layer_norm(x, [x.shape[^1]], Find($"{name}.weight"), Find($"{name}.bias"), eps);
 }

@@ -7,6 +7,8 @@ using Serilog.Events;
 using Serilog.Formatting.Compact;
 
 // A worker: takes stages off the queue, one at a time, and is the only process that loads libtorch.
+if (args is [VerifyModel.Verb, .. var verify])
+    return VerifyModel.Run(verify);
 var builder = WebApplication.CreateBuilder(args);
 builder.Services.AddSerilog((_, log) =>
 {
@@ -47,3 +49,4 @@ app.MapGet("/healthz/ready", async (Npgsql.NpgsqlDataSource source, Cancellation
     return Results.Text("ready");
 });
 await app.RunAsync();
+return 0;

@@ -52,7 +52,7 @@ public sealed class HubDatasetTests(HubApiFixture api) : IClassFixture<HubApiFix
             .With("train.conllu", TestFolders.Conllu(40)).With("dev.conllu", TestFolders.Conllu(8, 1000));
         Assert.Contains("$.tasks", (await ApiFixture.ProblemAsync(await PostAsync("""{"id":"org/tagged"}"""), ProblemCodes.InvalidRequest)).Errors!.Keys);
         var request = (await ApiFixture.ReadAsync<Job>(await PostAsync("""{"id":"org/tagged"}""", ""","tasks":["pos"]"""))).Request;
-        Assert.Equal(new DatasetReference("org/tagged", "train+dev", 200_000, repo.Commit), request.Dataset);
+        Assert.Equal(new DatasetReference("org/tagged", "train+dev", 200_000, Revision: repo.Commit), request.Dataset);
         await ApiFixture.ProblemAsync(await PostAsync("""{"id":"org/tagged"}""", ""","tasks":["POS tags"]"""), ProblemCodes.InvalidRequest);
         await ApiFixture.ProblemAsync(await PostAsync("""{"id":"org/tagged","split":"test"}""", ""","tasks":["pos"]"""), ProblemCodes.InvalidRequest);
         await ApiFixture.ProblemAsync(await PostAsync("""{"id":"org/absent"}"""), ProblemCodes.UnknownDataset);
@@ -83,7 +83,7 @@ public sealed class HubDatasetTests(HubApiFixture api) : IClassFixture<HubApiFix
         {
             using var body = new ByteArrayContent(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("Dogs see. ", 30))));
             body.Headers.ContentType = new("text/plain");
-            using var answer = await api.Submitter.PutAsync("/v1/datasets/plain?format=text", body, Ct);
+            using var answer = await api.Submitter.PutAsync("/v1/datasets/plain?format=annotate", body, Ct);
             Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
             var dataset = await ApiFixture.ReadAsync<Dataset>(answer);
             Assert.Equal(("conllu", 30, 90), (dataset.Format, dataset.Sentences, dataset.Words));
@@ -97,7 +97,7 @@ public sealed class HubDatasetTests(HubApiFixture api) : IClassFixture<HubApiFix
         }
         using var failing = new ByteArrayContent("Dogs see."u8.ToArray());
         failing.Headers.ContentType = new("text/plain");
-        await ApiFixture.ProblemAsync(await api.Submitter.PutAsync("/v1/datasets/plain2?format=text", failing, Ct), ProblemCodes.UnknownDataset);
+        await ApiFixture.ProblemAsync(await api.Submitter.PutAsync("/v1/datasets/plain2?format=annotate", failing, Ct), ProblemCodes.UnknownDataset);
         Assert.Empty(Directory.GetFiles(Path.Combine(api.Folders.Artifacts, "datasets"), "plain2*", SearchOption.AllDirectories));
 
         static async Task Results(Microsoft.AspNetCore.Http.HttpContext context, string json) => await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(json), Ct);

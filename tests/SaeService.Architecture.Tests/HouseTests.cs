@@ -25,7 +25,7 @@ public sealed partial class HouseTests
         ["Pipeline"] = ["Contracts", "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Interpretation", "Sources", "Storage", "Queueing"],
         ["Worker"] = ["Pipeline", "AspNetCore"],
         ["Api"] = ["Contracts", "Autoencoders", "Checkpoints", "Corpora", "Sources", "Storage", "Queueing", "Hangfire", "EF", "AspNetCore"],
-        ["Cli"] = ["Contracts", "Storage", "Queueing", "Api (started)", "Worker (started)"],
+        ["Cli"] = ["Contracts", "Checkpoints", "Corpora", "Storage", "Queueing", "Api (started)", "Worker (started)"],
         ["Sample"] = ["Transformers", "Corpora", "Checkpoints"],
     };
 
@@ -69,6 +69,7 @@ public sealed partial class HouseTests
                     Reach(reference);
         }
         Reach("Api");
+        Reach("Cli");
         Assert.DoesNotContain("TorchSharp", reached);
         Assert.Contains("Queueing", reached);
     }

@@ -47,4 +47,34 @@ public sealed class ActivationFileTests
         File.WriteAllBytes(scratch["b"], new byte[12]);
         Assert.Throws<EndOfStreamException>(() => file.Read(0, new float[5]));
     }
+
+    [Fact]
+    public void A_named_partial_file_outlives_its_writer_and_is_gone_on_from()
+    {
+        using var scratch = new Scratch();
+        using (var dead = new ActivationWriter(scratch["a"], 3, 2, scratch["a.partial"]))
+        {
+            dead.Write(1, [3, 4]);
+            dead.Sync();
+            // While it lives nobody else gets at it.
+            Assert.Throws<IOException>(() => new ActivationWriter(scratch["a"], 3, 2, scratch["a.partial"]));
+        }
+        Assert.False(File.Exists(scratch["a"]));
+        using (var next = new ActivationWriter(scratch["a"], 3, 2, scratch["a.partial"]))
+        {
+            var held = new float[2];
+            next.Restore(1, held);
+            Assert.Equal([3, 4], held);
+            Assert.Contains("row 1", Assert.Throws<InvalidOperationException>(() => next.Write(1, [3, 4])).Message);
+            next.Write(0, [1, 2]);
+            Assert.Throws<InvalidOperationException>(next.Complete);
+            next.Write(2, [5, 6]);
+            next.Complete();
+        }
+        Assert.Equal([scratch["a"]], Directory.GetFiles(scratch.Folder));
+        using var file = ActivationFile.Open(scratch["a"], 2);
+        var all = new float[6];
+        file.Read(0, all);
+        Assert.Equal([1, 2, 3, 4, 5, 6], all);
+    }
 }

@@ -85,15 +85,19 @@ public sealed class SafetensorsTests
             if (random.Next(4) == 0)
                 bytes = bytes[..random.Next(bytes.Length)];
             File.WriteAllBytes(path, bytes);
+            var allocated = GC.GetAllocatedBytesForCurrentThread();
             try
             {
                 using var file = SafetensorsFile.Open(path);
+                // Nothing is allocated from a length that the file claims.
+                Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, 1_000_000);
                 Assert.Equal(bytes.Length - 8 - (long)BinaryPrimitives.ReadUInt64LittleEndian(bytes), file.Tensors.Values.Sum(t => t.Length));
                 foreach (var name in file.Tensors.Keys)
                     _ = file.Bytes(name).ToArray();
             }
             catch (CheckpointException)
             {
+                Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, 1_000_000);
                 refused++;
             }
         }

@@ -23,10 +23,10 @@ public sealed class ColumnReaderTests : IDisposable
     [InlineData("wnut17/wnut17.test.conll", 1_287, 23_394, 1_079)]
     public void Real_files_are_read_whole(string file, int sentences, int words, int entities)
     {
-        var read = DatasetFolder.Open(SharedData.Require("data/gold/" + file)).Read(settings: new ReadSettings { Tasks = ["pos", "ner_bio"] }).ToList();
+        var read = DatasetFolder.Open(SharedData.Require("data/gold/" + file)).Read(settings: new ReadSettings { Tasks = ["pos", "ner:bio"] }).ToList();
         Assert.Equal(sentences, read.Count);
         Assert.Equal(words, read.Sum(s => s.Words.Length));
-        Assert.Equal(entities, read.Sum(s => s.Labels["ner_bio"].Count(t => t!.StartsWith("B-", StringComparison.Ordinal))));
+        Assert.Equal(entities, read.Sum(s => s.Labels["ner:bio"].Count(t => t!.StartsWith("B-", StringComparison.Ordinal))));
         Assert.All(read, s => Assert.All(s.Words, w => Assert.Equal(w.Form, s.Text[w.Start..w.End])));
     }
 
@@ -43,15 +43,15 @@ public sealed class ColumnReaderTests : IDisposable
 
             -DOCSTART- -X- -X- O
             # NN O O
-            """, "pos", "chunk", "ner", "ner_bio", "ner_boundary");
+            """, "pos", "chunk", "ner", "ner:bio", "ner:boundary");
         Assert.Equal(["eng.conll#1", "eng.conll#2"], read.Select(s => s.Document));
         Assert.Equal("EU German Bonn Rome", read[0].Text);
         Assert.True(read[0].TextReconstructed);
         Assert.Equal(["NNP", "JJ", "NNP", "NNP"], read[0].Labels["pos"]);
         Assert.Equal(["NP", "NP", "NP", "NP"], read[0].Labels["chunk"]);
         Assert.Equal(["ORG", "MISC", "LOC", "LOC"], read[0].Labels["ner"]);
-        Assert.Equal(["B-ORG", "B-MISC", "B-LOC", "B-LOC"], read[0].Labels["ner_bio"]);
-        Assert.Equal(["B", "B", "B", "B"], read[0].Labels["ner_boundary"]);
+        Assert.Equal(["B-ORG", "B-MISC", "B-LOC", "B-LOC"], read[0].Labels["ner:bio"]);
+        Assert.Equal(["B", "B", "B", "B"], read[0].Labels["ner:boundary"]);
         Assert.Equal("#", read[1].Words[0].Form);
     }
 
@@ -70,7 +70,7 @@ public sealed class ColumnReaderTests : IDisposable
     [InlineData("a NN O B-X\nb NN O\n", 2, null, "3 columns where the first word has 4")]
     [InlineData("a\tO\n\tO\n", 2, 1, "word is empty")]
     [InlineData("a\n", 1, null, "1 columns")]
-    [InlineData("a b c d e f\n", 1, null, "6 columns")]
+    [InlineData("a b c\nd e f g\n", 2, null, "4 columns where the first word has 3")]
     [InlineData("a NN O\nb NN B-\n", 2, 3, "'B-' is no tag")]
     public void Malformed_files_are_refused_with_their_place(string content, int line, int? column, string problem)
     {

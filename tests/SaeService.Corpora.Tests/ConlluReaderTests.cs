@@ -37,12 +37,12 @@ public sealed class ConlluReaderTests : IDisposable
         var path = SharedData.Require("data/gold/" + file);
         var (read, wordsRead, begun, reconstructed, misplaced) = (0, 0, 0, 0, 0);
         var ids = new HashSet<string>();
-        foreach (var sentence in DatasetFolder.Open(path).Read(settings: new ReadSettings { Tasks = ["pos", "dep", "ner_bio"] }))
+        foreach (var sentence in DatasetFolder.Open(path).Read(settings: new ReadSettings { Tasks = ["pos", "dep", "ner:bio"] }))
         {
             read++;
             wordsRead += sentence.Words.Length;
             ids.Add(sentence.Document);
-            begun += sentence.Labels["ner_bio"].Count(t => t?.StartsWith("B-", StringComparison.Ordinal) == true);
+            begun += sentence.Labels["ner:bio"].Count(t => t?.StartsWith("B-", StringComparison.Ordinal) == true);
             reconstructed += sentence.TextReconstructed ? 1 : 0;
             misplaced += sentence.Words.Count(w => !w.SharesSurface && !sentence.Text[w.Start..w.End].Equals(w.Form, StringComparison.OrdinalIgnoreCase));
             Assert.All(sentence.Labels["pos"], Assert.NotNull);
@@ -56,14 +56,14 @@ public sealed class ConlluReaderTests : IDisposable
     [Fact]
     public void Multiword_parts_get_their_own_spans_and_empty_nodes_are_no_words()
     {
-        var sentence = Assert.Single(files.Read("a.conllu", Didnt, "pos", "xpos", "dep", "dep_full", "ner", "ner_bio", "feats:Case", "misc:Lang"));
+        var sentence = Assert.Single(files.Read("a.conllu", Didnt, "pos", "xpos", "dep", "dep:full", "ner", "ner:bio", "feats:Case", "misc:Lang"));
         Assert.Equal(("d1-s1", "d1", "Alice didn't  go.", false), (sentence.Id, sentence.Document, sentence.Text, sentence.TextReconstructed));
         Assert.Equal([new("Alice", 0, 5), new("did", 6, 9), new("n't", 9, 12), new("go", 14, 16), new(".", 16, 17)], sentence.Words);
         Assert.Equal(["PROPN", "AUX", "PART", "VERB", "PUNCT"], sentence.Labels["pos"]);
         Assert.Equal("NNP", sentence.Labels["xpos"][0]);
-        Assert.Equal(("nsubj", "nsubj:pass"), (sentence.Labels["dep"][0], sentence.Labels["dep_full"][0]));
+        Assert.Equal(("nsubj", "nsubj:pass"), (sentence.Labels["dep"][0], sentence.Labels["dep:full"][0]));
         Assert.Equal(["PER", "O", "O", "O", null], sentence.Labels["ner"]);
-        Assert.Equal("B-PER", sentence.Labels["ner_bio"][0]);
+        Assert.Equal("B-PER", sentence.Labels["ner:bio"][0]);
         Assert.Equal(["Nom", null, null, null, null], sentence.Labels["feats:Case"]);
         Assert.Equal([null, null, null, "en", null], sentence.Labels["misc:Lang"]);
     }

@@ -41,7 +41,8 @@ public sealed class DatasetFolderTests : IDisposable
     {
         Assert.Contains("no file or folder", Assert.Throws<CorpusException>(() => DatasetFolder.Open(Path.Combine(files.Folder, "absent"))).Message);
         Assert.Contains("no .conllu", Assert.Throws<CorpusException>(() => DatasetFolder.Open(files.Folder)).Message);
-        Assert.Contains("format", Assert.Throws<CorpusException>(() => DatasetFolder.Open(files.Write("prose.txt", "Once upon a time there was a dog.\n"))).Message);
+        Assert.Contains("neither its name nor its first lines", Assert.Throws<CorpusException>(() => DatasetFolder.Open(files.Write("empty", "\n\n"))).Message);
+        Assert.Contains("NUL byte", Assert.Throws<CorpusException>(() => DatasetFolder.Open(files.Write("picture.png", "\u0089PNG\r\n\0\0"))).Message);
         files.Write("a-train.conllu", Word);
         files.Write("a-train.jsonl", "{}");
         Assert.Contains("two formats", Assert.Throws<CorpusException>(() => DatasetFolder.Open(files.Folder)).Message);

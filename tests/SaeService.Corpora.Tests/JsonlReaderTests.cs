@@ -59,7 +59,7 @@ public sealed class JsonlReaderTests : IDisposable
     [InlineData("""{"tokens":["a"],"pos_tags":[3]}""", "are numbers; give 'label_names'")]
     [InlineData("""{"tokens":["a"],"pos_tags":[3],"label_names":{"pos_tags":["X"]}}""", "label 3 of 'pos_tags' is outside its 1 names")]
     [InlineData("""{"tokens":["a"],"pos_tags":[["X"]]}""", "must be a string")]
-    [InlineData("""{"tokens":["a"],"labels":["X"]}""", "'labels' is no object")]
+    [InlineData("""{"tokens":["a"],"labels":"X"}""", "'labels' is no object")]
     [InlineData("""{"tokens":["a"],"labels":{"head":[2]}}""", "'head' is no array of 1 numbers from 0 to 1")]
     [InlineData("""{"tokens":["a"],"ner_tags":["B-"]}""", "is no tag like B-PER")]
     [InlineData("""{"tokens":[]}""", "without words")]

@@ -6,7 +6,7 @@ public sealed class PackedCorpusFileTests
 {
     private static PackedCorpus Sample() => CorpusPacker.Pack(
         Enumerable.Range(0, 40).Select(i => ToyTokenizers.Sentence($"s{i}", $"d{i / 2}", $"The cat{i} 😀 sat", w => w == 1 ? null : "DNSV"[w].ToString())),
-        ToyTokenizers.Pieces, new PackingSettings { ContextLength = 16, BosId = 1, Seed = 3 }, TestContext.Current.CancellationToken);
+        ToyTokenizers.Pieces, new PackingSettings { ContextLength = 16, PrefixIds = [1], Seed = 3 }, TestContext.Current.CancellationToken);
 
     private static byte[] Bytes(PackedCorpus corpus)
     {

@@ -81,6 +81,7 @@ public sealed class MainJobTests
 
     [Theory]
     [InlineData("after-claim:capture")]
+    [InlineData("checkpoint:capture")]
     [InlineData("before-publish:train")]
     [InlineData("before-publish:label")]
     [InlineData("after-publish:inform")]
@@ -99,7 +100,20 @@ public sealed class MainJobTests
         Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
         Assert.False(File.Exists(Path.Combine(home, "failpoint")), "the worker never came to the point");
         Assert.Contains("starting it again", service.Output, StringComparison.Ordinal);
+        if (point.StartsWith("checkpoint", StringComparison.Ordinal))
+            Assert.Contains("resumed from the checkpoint", await client.Http.GetStringAsync($"/v1/jobs/{job}/events?limit=200", ct), StringComparison.Ordinal);
+
+        if (s_undisturbed is null)
+        {
+            var undisturbed = await client.SubmitAsync(Request, ct);
+            await client.WaitForEndAsync(undisturbed, ct);
+            s_undisturbed = await client.ComparableDocumentAsync(undisturbed, ct);
+        }
+        Assert.Equal(s_undisturbed, await client.ComparableDocumentAsync(job, ct));
     }
+
+    // Made once, by the first of the deaths.
+    private static string? s_undisturbed;
 
     [Fact]
     public async Task Cancelling_takes_effect_within_seconds_and_retry_finishes_the_job()

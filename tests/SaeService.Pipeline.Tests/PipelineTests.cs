@@ -25,7 +25,7 @@ public sealed class PipelineTests
                 return word.Chunk(2).Select((pair, j) => (at + 2 * j, at + 2 * j + pair.Length));
             }).ToArray();
             return ([.. spans.Select(s => 10 + line[s.Item1])], spans);
-        }, new PackingSettings { ContextLength = 32, BosId = 1, SpecialIds = new HashSet<int> { 1 }, Tasks = ["pos"], Seed = 1 });
+        }, new PackingSettings { ContextLength = 32, PrefixIds = [1], SpecialIds = new HashSet<int> { 1 }, Tasks = ["pos"], Seed = 1 });
     }
 
     [Fact]

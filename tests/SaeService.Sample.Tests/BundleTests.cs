@@ -64,7 +64,7 @@ public sealed class BundleTests
         var packed = CorpusPacker.Pack(
             DatasetFolder.Open(Bundle.CorpusFile(Folder)).Read(),
             text => tokenizer.Encode(text, addSpecialTokens: false) is var e ? (e.Ids, e.Offsets) : default,
-            new PackingSettings { ContextLength = 256, BosId = tokenizer.BosId, SpecialIds = tokenizer.SpecialIds },
+            new PackingSettings { ContextLength = 256, PrefixIds = [tokenizer.BosId!.Value], SpecialIds = tokenizer.SpecialIds },
             TestContext.Current.CancellationToken);
         Assert.True(packed.Report.AlignedShare > 0.99, $"{packed.Report.AlignedShare:P2} aligned");
     }

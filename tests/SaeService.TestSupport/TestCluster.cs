@@ -32,7 +32,8 @@ public static class TestCluster
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"t_{Environment.ProcessId}_{Interlocked.Increment(ref s_databases)}_{Guid.NewGuid():N}");
         await ExecuteAsync($"CREATE DATABASE {name} {clause}");
-        var settings = new NpgsqlConnectionStringBuilder(await s_server.Value) { Database = name, MaxPoolSize = 50 };
+        // Patient: the machine may be busy with a build or with other tests.
+        var settings = new NpgsqlConnectionStringBuilder(await s_server.Value) { Database = name, MaxPoolSize = 50, Timeout = 60, CommandTimeout = 120 };
         return new TestDatabase(settings.ConnectionString, () => ExecuteAsync($"DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
 

@@ -21,7 +21,11 @@ public sealed class ForwardTests
         using var scope = torch.NewDisposeScope();
         var seen = new List<(HookPoint, int)>();
         model.Forward(Ids(), null, (point, block, _) => { seen.Add((point, block)); return null; }, logits: true, attentionPattern: true);
-        var inBlock = Enum.GetValues<HookPoint>().Where(p => p is > HookPoint.Embed and < HookPoint.FinalNorm).ToArray();
+        HookPoint[] inBlock =
+        [
+            HookPoint.ResidPre, HookPoint.Ln1Out, HookPoint.AttnPattern, HookPoint.AttnZ, HookPoint.AttnOut, HookPoint.ResidMid, HookPoint.Ln2Out, HookPoint.MlpAct,
+            HookPoint.MlpOut, HookPoint.ResidPost,
+        ];
         Assert.Equal([(HookPoint.Embed, -1), .. inBlock.Select(p => (p, 0)), .. inBlock.Select(p => (p, 1)), (HookPoint.FinalNorm, -1), (HookPoint.Logits, -1)], seen);
     }
 

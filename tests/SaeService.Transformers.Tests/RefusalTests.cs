@@ -56,7 +56,7 @@ public sealed class RefusalTests
     [InlineData("sliding_window", "4096", CheckpointFault.Unsupported)]
     [InlineData("quantization_config", "{}", CheckpointFault.Unsupported)]
     [InlineData("partial_rotary_factor", "0.5", CheckpointFault.Unsupported)]
-    [InlineData("rope_scaling", """{"type":"dynamic","factor":2}""", CheckpointFault.Unsupported)]
+    [InlineData("rope_scaling", """{"type":"ntk","factor":2}""", CheckpointFault.Unsupported)]
     [InlineData("num_hidden_layers", "60000000", CheckpointFault.Invalid)]
     [InlineData("num_hidden_layers", "-1", CheckpointFault.Invalid)]
     [InlineData("hidden_size", "\"32\"", CheckpointFault.Invalid)]
@@ -78,25 +78,15 @@ public sealed class RefusalTests
     [InlineData("rope_parameters", """{"rope_type":"default","rope_theta":500000.0}""")]
     public void A_switch_that_changes_nothing_is_accepted(string key, string value) => LanguageModel.Create(With(key, value), 0).Dispose();
 
-    /// <summary>The three kinds of rotary scaling against the formulas of transformers' modeling_rope_utils.</summary>
-    [Fact]
-    public void Rotary_frequencies_follow_the_scaling()
-    {
-        double[] Of(string scaling) => Parts.Rope.Frequencies(new ModelConfig(With("rope_scaling", scaling), "config.json"), 64, 2048);
-        var plain = Of("null");
-        Assert.Equal(1, plain[0]);
-        Assert.Equal(Math.Pow(10000, -62.0 / 64), plain[31], 1e-12);
-        Assert.Equal(plain.Select(f => f / 4), Of("""{"type":"linear","factor":4}"""));
-        var llama3 = Of("""{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":8192}""");
-        for (var i = 0; i < 32; i++)
-        {
-            var wave = 2 * Math.PI / plain[i];
-            var smooth = (8192 / wave - 1) / 3;
-            var expected = wave > 8192 ? plain[i] / 8 : wave < 2048 ? plain[i] : (1 - smooth) * plain[i] / 8 + smooth * plain[i];
-            Assert.Equal(expected, llama3[i], 1e-15);
-        }
-        Assert.Contains(llama3.Zip(plain), pair => pair.First > pair.Second / 8 && pair.First < pair.Second);
-    }
+    [Theory]
+    [InlineData("""{"rope_type":"linear","factor":2,"mystery":1}""", "rope_scaling.mystery")]
+    [InlineData("""{"rope_type":"linear"}""", "rope_scaling.factor")]
+    [InlineData("""{"rope_type":"longrope","factor":2,"short_factor":[1,1,1,1]}""", "rope_scaling.long_factor")]
+    [InlineData("""{"rope_type":"longrope","factor":2,"short_factor":[1,1,1,1],"long_factor":[1,1]}""", "rope_scaling.long_factor")]
+    [InlineData("""{"rope_type":"yarn","type":"linear","factor":2}""", "rope_scaling.type")]
+    [InlineData("""{"full_attention":{"rope_type":"default"}}""", "rope_scaling.full_attention")]
+    public void Wrong_rotary_scaling_is_refused_by_key(string scaling, string key) =>
+        Assert.Equal(key, Assert.Throws<CheckpointException>(() => LanguageModel.Create(With("rope_scaling", scaling), 0)).Key);
 
     [Fact]
     public void The_families_that_are_offered_are_those_that_are_there() =>

@@ -23,6 +23,7 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
     private readonly ConcurrentDictionary<string, (string Fingerprint, Dataset Dataset)> _counted = new();
     private readonly SemaphoreSlim _counting = new(1);
 
+    /// <summary>What is here, or can be fetched.</summary>
     /// <param name="field">JSON path of the reference.</param>
     /// <param name="ask">Whether others may be asked for what is not here; where not, only what the catalogue itself says of it.</param>
     /// <exception cref="ProblemException">
@@ -30,31 +31,40 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
     /// </exception>
     public async Task<Dataset> RequireAsync(DatasetReference reference, Caller caller, string field, CancellationToken ct, bool ask = true)
     {
-        var (id, path) = (reference.Id, field + ".id");
-        if (await FindUploadAsync(id, caller, ct) is { } upload)
-            return Unpinned(reference, upload, field);
+        Dataset here;
         try
         {
-            return Unpinned(reference, await CountAsync(id, _roots.Resolve(id), ct), field);
+            here = await RequireHereAsync(reference.Id, caller, field + ".id", ct);
         }
-        catch (RootedPathException e) when (e.Fault == RootedPathFault.NotFound && sources.Enabled && sources.Names(id))
+        catch (ProblemException e) when (e.Code == ProblemCodes.UnknownDataset && sources.Enabled && sources.Names(reference.Id))
         {
             return await OfferedAsync(reference, field, ask, ct);
+        }
+        return reference.Revision is null ? here : throw new ProblemException(ProblemCodes.NotAvailable,
+            $"'{reference.Id}' is {(here.Source == "upload" ? "an upload" : "a local file or folder")}, which has no revisions", field + ".revision");
+    }
+
+    /// <summary>An upload of the caller, or one of the operator's.</summary>
+    /// <exception cref="ProblemException">unknown_dataset, dataset_outside_roots or invalid_dataset.</exception>
+    public async Task<Dataset> RequireHereAsync(string id, Caller caller, string field, CancellationToken ct)
+    {
+        if (await FindUploadAsync(id, caller, ct) is { } upload)
+            return upload;
+        try
+        {
+            return await CountAsync(id, _roots.Resolve(id), ct);
         }
         catch (RootedPathException e)
         {
             throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.DatasetOutsideRoots : ProblemCodes.UnknownDataset,
                 e.Fault == RootedPathFault.Outside ? e.Message : $"{e.Message}, and is no upload of this key (PUT /v1/datasets/NAME){(sources.Enabled ? "" : "; nothing is fetched by this service (Hub:Enabled)")}",
-                path, e);
+                field, e);
         }
         catch (CorpusException e)
         {
-            throw new ProblemException(ProblemCodes.InvalidDataset, e.Message, path, e);
+            throw new ProblemException(ProblemCodes.InvalidDataset, e.Message, field, e);
         }
     }
-
-    private static Dataset Unpinned(DatasetReference reference, Dataset dataset, string field) => reference.Revision is null ? dataset
-        : throw new ProblemException(ProblemCodes.NotAvailable, $"'{reference.Id}' is {(dataset.Source == "upload" ? "an upload" : "a local file or folder")}, which has no revisions", field + ".revision");
 
     private async Task<Dataset> OfferedAsync(DatasetReference reference, string field, bool ask, CancellationToken ct)
     {
@@ -67,6 +77,10 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
         catch (SourceException e)
         {
             throw SourceProblems.Of(e, RepoKind.Dataset, field + (e.Fault == SourceFault.NoRevision ? ".revision" : ".id"));
+        }
+        catch (CorpusException e)
+        {
+            throw new ProblemException(ProblemCodes.InvalidDataset, e.Message, field + ".id", e);
         }
     }
 
@@ -97,7 +111,15 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
             }
         if (sources.Enabled)
             foreach (var name in sources.Entries.Select(entry => entry.Name).Where(name => !found.Exists(dataset => dataset.Id == name)))
-                found.Add(await DescribeAsync(sources.FindEntry(name)!, ct));
+                try
+                {
+                    found.Add(await DescribeAsync(sources.FindEntry(name)!, ct));
+                }
+                catch (CorpusException e)
+                {
+                    // It came, and can not be read: it stays in the list with the reason.
+                    found.Add(await DescribeAsync(sources.FindEntry(name)! with { Fetched = null }, ct) with { Warnings = [e.Message] });
+                }
         return found;
     }
 
@@ -119,7 +141,7 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
     /// <exception cref="CorpusException">Naming file and line.</exception>
     public static Dataset Describe(string id, string source, DatasetFolder folder, CancellationToken ct)
     {
-        var statistics = DatasetStatistics.Compute(folder.Read(), cancellation: ct);
+        var statistics = DatasetStatistics.Compute(folder.Read(settings: new ReadSettings { Further = true }), cancellation: ct);
         return new Dataset
         {
             Id = id,
@@ -131,6 +153,7 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
             Sentences = statistics.Sentences,
             Words = statistics.Words,
             Tasks = [.. statistics.Tasks.Select(t => new TaskStatistics(t.Task, t.Labelled, t.Labels, t.EntropyBits, t.Majority, t.TypeBaselineAccuracy, t.AmbiguousTypeShare))],
+            FurtherTasks = [.. statistics.Further.Select(t => new AvailableTask(t.Task, t.Labelled, t.Labels, t.BuiltIn))],
             Aliases = [.. statistics.Aliases.Select(a => new LabelAlias(a.Left, a.Right, a.Jaccard))],
             Warnings = statistics.Warnings,
         };
@@ -187,7 +210,7 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
         var options = new EnumerationOptions { IgnoreInaccessible = true };
         foreach (var root in _roots.Roots)
             foreach (var place in Directory.EnumerateFileSystemEntries(root, "*", options).Order(StringComparer.Ordinal))
-                if (_roots.Contains(place) && (Directory.Exists(place) || Path.GetExtension(place) is ".conllu" or ".conll" or ".jsonl" or ".iob2" or ".bio"))
+                if (_roots.Contains(place) && (Directory.Exists(place) || DatasetFolder.IsNamedAsData(place)))
                     yield return (Path.GetFileName(place), place);
     }
 

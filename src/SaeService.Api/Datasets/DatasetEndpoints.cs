@@ -14,11 +14,13 @@ public static class DatasetEndpoints
         datasets.MapGet("/{**id}", Get).WithName("GetDataset").WithSummary("A data set as it was understood: splits, tasks, label counts, entropies, warnings")
             .Problems(ProblemCodes.NotFound, ProblemCodes.InvalidDataset, ProblemCodes.DatasetOutsideRoots);
         datasets.MapPut("/{name}", Put).WithName("PutDataset").WithSummary("Uploads a labelled data set, or replaces one, and says what was understood of it")
-            .WithDescription("The body is the file itself, UTF-8: CoNLL-U, CoNLL columns or JSON lines. The format is told by format=, by the name's ending or by the first lines. " +
-                "With format=text it is text without labels, which the annotator is asked for where the operator has named one; a line <|endoftext|> ends a document.")
-            .Accepts<Stream>("text/plain", "application/octet-stream", "application/x-ndjson").RequireAuthorization(Scopes.Submit)
-            .Problems(ProblemCodes.InvalidParameter, ProblemCodes.InvalidDataset, ProblemCodes.TooLarge, ProblemCodes.Conflict, ProblemCodes.UnsupportedMediaType, ProblemCodes.NotAvailable, ProblemCodes.HubUnavailable,
-                ProblemCodes.HubDamaged, ProblemCodes.HubRefused);
+            .WithDescription("The body is the file itself: CoNLL-U, CoNLL columns, JSON lines, a JSON array, Parquet, or plain text to train on; as it is, or compressed "
+                + "with gzip or zstd. The format is told by format=, by the name's ending or by the first bytes. With format=annotate it is plain text to be labelled by "
+                + "the annotator, where the operator has named one; a line <|endoftext|> ends a document.")
+            .Accepts<Stream>("text/plain", "application/octet-stream", "application/x-ndjson", "application/json", "application/vnd.apache.parquet", "application/gzip", "application/zstd")
+            .RequireAuthorization(Scopes.Submit)
+            .Problems(ProblemCodes.InvalidParameter, ProblemCodes.InvalidDataset, ProblemCodes.TooLarge, ProblemCodes.Conflict, ProblemCodes.UnsupportedMediaType,
+                ProblemCodes.NotAvailable, ProblemCodes.HubUnavailable, ProblemCodes.HubDamaged, ProblemCodes.HubRefused);
         datasets.MapDelete("/{name}", Delete).WithName("DeleteDataset").WithSummary("Removes an upload that no live job uses").RequireAuthorization(Scopes.Submit)
             .Problems(ProblemCodes.NotFound, ProblemCodes.Conflict);
     }

@@ -22,24 +22,35 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
     /// <summary>In the artifact store: one folder an upload in it, named by its id.</summary>
     public const string Folder = "datasets";
     private static readonly JobStatus[] s_live = [JobStatus.Queued, JobStatus.Running, JobStatus.Cancelling];
-    private static readonly Dictionary<string, string> s_extensions = new() { ["conllu"] = ".conllu", ["conll"] = ".conll", ["jsonl"] = ".jsonl", [Text] = ".txt" };
 
-    /// <summary>Text without labels, which the annotator is asked for.</summary>
-    private const string Text = "text";
+    /// <summary>Plain text, uncompressed, which the annotator is asked for labels of.</summary>
+    private const string Annotate = "annotate";
+    private static readonly Dictionary<string, string> s_extensions = new()
+    {
+        ["conllu"] = ".conllu",
+        ["conll"] = ".conll",
+        ["jsonl"] = ".jsonl",
+        ["json"] = ".json",
+        ["parquet"] = ".parquet",
+        ["text"] = ".text",
+        [Annotate] = ".plain",
+    };
 
-    /// <param name="format">conllu, conll or jsonl; null: by the name's ending, or the first lines; text: labels are to be made by the annotator.</param>
+    /// <param name="format">
+    /// conllu, conll, jsonl, json, parquet or text; null: by the name's ending, or the first bytes. The body may be compressed. annotate: text whose labels are to be made.
+    /// </param>
     /// <returns>The data set, and whether its name is new.</returns>
     /// <exception cref="ProblemException">invalid_parameter, conflict, payload_too_large, or invalid_dataset with the line.</exception>
     public async Task<(Dataset Dataset, bool Created)> StoreAsync(string name, string? format, HttpContext context)
     {
         var ct = context.RequestAborted;
         var caller = Caller.Of(context);
-        if (!NamePattern().IsMatch(name) || name.EndsWith(".gz", StringComparison.OrdinalIgnoreCase))
-            throw ProblemMetadataExtensions.Parameter("name", "must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit, and not end in .gz");
+        if (!NamePattern().IsMatch(name) || Path.GetExtension(name).ToLowerInvariant() is ".gz" or ".zst")
+            throw ProblemMetadataExtensions.Parameter("name", "must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or digit, and not end in .gz or .zst");
         if (format is not null && !s_extensions.ContainsKey(format))
             throw ProblemMetadataExtensions.Parameter("format", $"is not known; known: {string.Join(", ", s_extensions.Keys)}");
-        if (format == Text && annotator is null)
-            throw new ProblemException(ProblemCodes.NotAvailable, "This service has no annotator (Annotator:Url), so text needs its labels with it.");
+        if (format == Annotate && annotator is null)
+            throw new ProblemException(ProblemCodes.NotAvailable, "This service has no annotator (Annotator:Url), so text must bring its labels with it.");
         if (catalogue.IsOperators(name))
             throw new ProblemException(ProblemCodes.Conflict, $"'{name}' is a data set of the operator; choose another name.");
         await RequireUnusedAsync(name, caller.KeyId, ct);
@@ -50,7 +61,7 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
         {
             var stored = await ReceiveAsync($"{folder}/{name}{(format is null ? "" : s_extensions[format])}", context);
             var warning = (string?)null;
-            if (format == Text)
+            if (format == Annotate)
                 (stored, warning) = await AnnotateAsync(name, stored, folder, ct);
             var dataset = await UnderstandAsync(name, stored, ct);
             if (warning is not null)
@@ -130,7 +141,7 @@ public sealed partial class DatasetUpload(ServiceSettings settings, DatasetCatal
         try
         {
             var dataset = await Task.Run(() => DatasetCatalogue.Describe(name, "upload", DatasetFolder.Open(artifacts.Path(stored.Key)), ct), ct);
-            if (dataset.Tasks.Count == 0)
+            if (dataset.Tasks.Count == 0 && dataset.FurtherTasks.All(t => t.BuiltIn) && dataset.Words > 0)
                 throw new ProblemException(ProblemCodes.InvalidDataset, "No word has a label of any task.");
             return dataset with { CreatedAt = time.GetUtcNow(), Sha256 = stored.Sha256 };
         }

@@ -26,6 +26,9 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
         var check = new Checks(errors);
         var model = await TryAsync(errors, () => models.RequireAsync(request.Model, "$.model", ct));
         var dataset = await TryAsync(errors, () => datasets.RequireAsync(request.Dataset, caller, "$.dataset", ct));
+        var extra = request.Dataset.ExtraText is { } text ? await TryAsync(errors, () => datasets.RequireHereAsync(text, caller, "$.dataset.extra_text", ct)) : null;
+        if (request.Dataset is { ExtraTokens: not null, ExtraText: null })
+            errors.Add(ProblemCodes.InvalidRequest, "$.dataset.extra_tokens", "is of use with extra_text only");
 
         var layers = Layers(request.Layers, model, errors);
         var resolved = request with
@@ -37,6 +40,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
                 Revision = dataset?.Revision,
                 Split = Split(request.Dataset.Split, dataset, errors),
                 MaxWords = check.Range(request.Dataset.MaxWords, 200_000, 1, 100_000_000, "$.dataset.max_words"),
+                ExtraTokens = extra is null ? null : check.Range(request.Dataset.ExtraTokens, 200_000, 1, 100_000_000, "$.dataset.extra_tokens"),
             },
             Tasks = Tasks(request.Tasks, dataset, errors),
             Layers = new LayerSelection(layers),
@@ -81,23 +85,31 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             return [];
         // A label that all words share says nothing of a layer. What was not fetched is taken at its word; prepare will see.
         List<string> usable = dataset.Fetched ? [.. dataset.Tasks.Where(t => t.Labels.Count >= 2).Select(t => t.Task)] : [.. dataset.DeclaredTasks ?? asked?.Where(IsTaskName) ?? []];
-        if (usable.Count == 0)
-            errors.Add(dataset.Fetched ? ProblemCodes.InvalidDataset : ProblemCodes.InvalidRequest, dataset.Fetched ? "$.dataset.id" : "$.tasks",
-                dataset.Fetched ? $"'{dataset.Id}' has no task with two or more labels" : $"must be named: '{dataset.Id}' is not here yet, and nobody says which it has");
+        var further = dataset.FurtherTasks.Select(t => t.Task).ToList();
+        if (!dataset.Fetched && usable.Count == 0)
+            errors.Add(ProblemCodes.InvalidRequest, "$.tasks", $"must be named: '{dataset.Id}' is not here yet, and nobody says which it has");
+        else if (dataset is { Fetched: true, Words: 0 })
+            errors.Add(ProblemCodes.InvalidDataset, "$.dataset.id", $"'{dataset.Id}' is text without labels; it can be dataset.extra_text beside a labelled data set");
+        else if (usable.Count == 0 && (asked is null || further.Count == 0))
+            errors.Add(ProblemCodes.InvalidDataset, "$.dataset.id", $"'{dataset.Id}' has no task with two or more labels{Among("; name some in $.tasks: ", further)}");
         if (asked is null)
             return s_canonicalTasks.Intersect(usable).ToList() is { Count: > 0 } canonical ? canonical : usable;
         if (asked.Count == 0)
             errors.Add(ProblemCodes.InvalidRequest, "$.tasks", "needs at least one task; leave it out for all that the data set has");
         var seen = new HashSet<string>();
         for (var i = 0; i < asked.Count; i++)
-            if (!usable.Contains(asked[i]))
-                errors.Add(ProblemCodes.TaskNotInDataset, $"$.tasks[{i}]", $"'{Shown(asked[i])}' is not a task of '{dataset.Id}', which has {string.Join(", ", usable)}");
+            if (!usable.Contains(asked[i]) && !further.Contains(asked[i]))
+                errors.Add(ProblemCodes.TaskNotInDataset, $"$.tasks[{i}]",
+                    $"'{Shown(asked[i])}' is not a task of '{dataset.Id}', which has {string.Join(", ", usable)}{Among(usable.Count > 0 ? ", and of further columns " : "", further)}");
             else if (!seen.Add(asked[i]))
                 errors.Add(ProblemCodes.InvalidRequest, $"$.tasks[{i}]", $"'{asked[i]}' is named twice");
         return [.. asked];
     }
 
-    private static bool IsTaskName(string task) => task.Length is > 0 and <= 100 && char.IsAsciiLetterLower(task[0]) && task.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or ':');
+    private static bool IsTaskName(string task) => task.Length is > 0 and <= 100 && char.IsAsciiLetterLower(task[0]) && task.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or ':');
+
+    private static string Among(string lead, List<string> names) =>
+        names.Count == 0 ? "" : $"{lead}{string.Join(", ", names.Take(20).Select(Shown))}{(names.Count > 20 ? ", …" : "")}";
 
     private static string? Split(string? asked, Dataset? dataset, RequestErrors errors)
     {

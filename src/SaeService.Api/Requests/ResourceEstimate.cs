@@ -17,8 +17,10 @@ public sealed class ResourceEstimate(ServiceSettings settings)
         var dSae = (double)request.Sae!.DSae!.Value;
         double batch = request.Sae.BatchTokens!.Value;
 
+        var tokens = words * TokensPerWord + (request.Dataset.ExtraTokens ?? 0);
+
         // Activations of every asked layer at once; weights and a checkpoint with both Adam moments for each autoencoder.
-        var disk = (words * TokensPerWord * model.DModel * layers + 4 * 2 * dSae * model.DModel * layers) * FloatBytes;
+        var disk = (tokens * model.DModel * layers + 4 * 2 * dSae * model.DModel * layers) * FloatBytes;
         // The larger of two stages: the model with its logits for one context; an autoencoder with gradient and moments, and the pre-activations of a batch.
         var capture = model.Parameters + (double)request.ContextLength!.Value * model.VocabularySize * 2;
         var train = 4 * 2 * dSae * model.DModel + 2 * batch * dSae;
@@ -27,7 +29,7 @@ public sealed class ResourceEstimate(ServiceSettings settings)
         var mayDisk = settings.Limits.MaxDiskBytes ?? FreeBytes(settings.ArtifactsRoot);
         var mayMemory = settings.Limits.MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         if (disk > mayDisk)
-            throw Refusal("disk", disk, mayDisk, "ask for fewer layers, or lower dataset.max_words", "$.layers");
+            throw Refusal("disk", disk, mayDisk, "ask for fewer layers, or lower dataset.max_words or extra_tokens", "$.layers");
         if (memory > mayMemory)
             throw Refusal("memory", memory, mayMemory, train > capture ? "lower sae.expansion or sae.batch_tokens" : "use a smaller model or context_length", train > capture ? "$.sae" : "$.model.id");
     }

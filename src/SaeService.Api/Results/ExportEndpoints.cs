@@ -17,11 +17,11 @@ namespace SaeService.Api.Results;
 /// <summary>Results as files for other tools.</summary>
 public static class ExportEndpoints
 {
-    private static readonly string[] s_exports = ["layers.json", "features.csv", "split.json", "words.csv"];
+    private static readonly string[] s_exports = ["layers.json", "features.csv", "split.json", "words.csv", "alignment.csv"];
 
     public static void MapExports(this RouteGroupBuilder jobs)
     {
-        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json, features.csv, split.json or words.csv")
+        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json, features.csv, split.json, words.csv or alignment.csv")
             .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
         jobs.MapGet("/{id:guid}/layers/{layer:int}/sae", GetSae).WithName("GetSae")
             .WithSummary("The trained autoencoder in SAELens layout: a zip of cfg.json and sae_weights.safetensors")
@@ -33,6 +33,7 @@ public static class ExportEndpoints
         "layers.json" => SendDocumentAsync(id, db, database, context),
         "features.csv" => SendFeaturesAsync(id, db, database, context),
         "split.json" => SendArtifactAsync(id, StageKind.Prepare, name, "application/json", db, artifacts, context),
+        "alignment.csv" => SendArtifactAsync(id, StageKind.Prepare, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
         "words.csv" => SendArtifactAsync(id, StageKind.Inform, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
         _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", s_exports)}."),
     };

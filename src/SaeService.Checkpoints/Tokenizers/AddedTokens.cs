@@ -2,49 +2,85 @@ using System.Buffers;
 
 namespace SaeService.Checkpoints;
 
-/// <summary>Tokens that are found in the text before the model sees it.</summary>
+/// <summary>A token that is found in the text before the model sees it.</summary>
 /// <param name="Normalized">Found in the normalised text, not in the original.</param>
-internal sealed record AddedToken(int Id, string Content, bool Special, bool Normalized)
+/// <param name="SingleWord">Only where no word character stands before or after it.</param>
+/// <param name="LeftStrip">White space before it is a part of it.</param>
+internal sealed record AddedToken(string Content, bool Special, bool Normalized, bool SingleWord, bool LeftStrip, bool RightStrip)
 {
-    public static AddedToken Read(StrictJson json)
+    private const int MaxLength = 1_000;
+
+    /// <summary>An entry of <c>added_tokens</c> with the id that the file gives it.</summary>
+    public static (int Id, AddedToken Token) Read(StrictJson json)
     {
-        var token = new AddedToken(
-            json.Value("id") is { } value && value.TryGetInt32(out var id) && id is >= 0 and <= TokenizerJson.MaxId ? id : throw json.Invalid("id", "must be a token id"),
-            json.RequiredText("content"),
-            json.Flag("special", false),
-            json.Flag("normalized", true));
-        foreach (var flag in new[] { "single_word", "lstrip", "rstrip" })
-            TokenizerJson.Require(json, flag, false, absent: false);
+        var id = TokenizerJson.Count(json, "id", -1, TokenizerJson.MaxId);
+        var special = json.Flag("special", false);
+        var token = new AddedToken(json.RequiredText("content"), special, json.Flag("normalized", true),
+            json.Flag("single_word", false), json.Flag("lstrip", false), json.Flag("rstrip", false));
         TokenizerJson.RefuseUnread(json);
-        return token.Content.Length > 0 ? token : throw json.Invalid("content", "is empty");
+        return token.Content.Length <= MaxLength ? (id, token) : throw json.Invalid("content", $"is longer than {MaxLength}");
     }
 }
 
-/// <summary>Finds the leftmost, and there the longest, of a set of strings.</summary>
-internal sealed class AddedTokenMatcher
+/// <summary>Finds added tokens: the leftmost, and there the longest, of a set of strings, with what their flags make of it.</summary>
+internal sealed class AddedTokenFinder
 {
+    private readonly TokenTrie _trie;
     private readonly SearchValues<char> _firsts;
-    private readonly Dictionary<char, (string Content, int Id)[]> _longestFirst;
+    private readonly IReadOnlyDictionary<int, AddedToken> _tokens;
 
-    public AddedTokenMatcher(IEnumerable<(string Content, int Id)> tokens)
+    /// <param name="strings">What is looked for, with the token's id.</param>
+    /// <param name="tokens">By id: whose flags count.</param>
+    public AddedTokenFinder(IEnumerable<(string Text, int Id)> strings, IReadOnlyDictionary<int, AddedToken> tokens)
     {
-        _longestFirst = tokens.GroupBy(t => t.Content[0]).ToDictionary(g => g.Key, g => g.OrderByDescending(t => t.Content.Length).ToArray());
-        _firsts = SearchValues.Create([.. _longestFirst.Keys]);
+        _trie = new(strings);
+        _firsts = SearchValues.Create([.. _trie.Firsts]);
+        _tokens = tokens;
     }
 
-    /// <summary>The next match at or after <paramref name="from"/>; Start is the text's length where there is none.</summary>
-    public (int Start, int End, int Id) Next(ReadOnlySpan<char> text, int from)
+    /// <summary>The tokens of the text in order. One that takes white space to its right may reach over the next.</summary>
+    public List<(int Start, int End, int Id)> Find(ReadOnlySpan<char> text)
     {
-        for (var at = from; at < text.Length; at++)
+        List<(int, int, int)> found = [];
+        var done = 0;
+        for (var at = 0; at < text.Length;)
         {
             var skip = text[at..].IndexOfAny(_firsts);
             if (skip < 0)
                 break;
             at += skip;
-            foreach (var (content, id) in _longestFirst[text[at]])
-                if (text[at..].StartsWith(content, StringComparison.Ordinal))
-                    return (at, at + content.Length, id);
+            var (length, id) = _trie.Longest(text[at..]);
+            if (length == 0)
+            {
+                at++;
+                continue;
+            }
+            var (start, end) = (at, at + length);
+            at = end;
+            var token = _tokens[id];
+            if (token.SingleWord && (EndsInWord(text[..start]) || BeginsWithWord(text[end..])))
+                continue;
+            if (token.LeftStrip)
+                while (start > done && UnicodeFacts.WhiteSpace.Contains(text[start - 1]))
+                    start--;
+            if (token.LeftStrip)
+                start = Math.Max(start, done);
+            if (token.RightStrip)
+                while (end < text.Length && UnicodeFacts.WhiteSpace.Contains(text[end]))
+                    end++;
+            found.Add((start, end, id));
+            done = end;
         }
-        return (text.Length, text.Length, -1);
+        return found;
+    }
+
+    private static bool BeginsWithWord(ReadOnlySpan<char> text) => text.Length > 0 && UnicodeFacts.Word.Contains(AlignedText.CodePoint(text, 0, out _));
+
+    private static bool EndsInWord(ReadOnlySpan<char> text)
+    {
+        if (text.Length == 0)
+            return false;
+        var pair = text.Length > 1 && char.IsLowSurrogate(text[^1]) && char.IsHighSurrogate(text[^2]);
+        return UnicodeFacts.Word.Contains(AlignedText.CodePoint(text, text.Length - (pair ? 2 : 1), out _));
     }
 }

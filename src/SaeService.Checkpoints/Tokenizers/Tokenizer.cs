@@ -4,19 +4,13 @@ namespace SaeService.Checkpoints;
 public sealed record TokenEncoding(int[] Ids, (int Start, int End)[] Offsets);
 
 /// <summary>
-/// A tokenizer.json: added tokens are cut out, the rest is normalised, cut into pieces, and encoded by the model. Ids and offsets equal those of the
+/// A tokenizer: added tokens are cut out, the rest is normalised, cut into pieces, and encoded by the model. Ids and offsets equal those of the
 /// Hugging Face tokenizers library. Safe for use by several threads.
 /// </summary>
 public sealed class Tokenizer
 {
-    private const long MaxFile = 200_000_000;
-
-    private readonly Func<AlignedText, AlignedText> _normalize;
-    private readonly Func<Pieces, Pieces> _preTokenize;
-    private readonly BpeModel _model;
-    private readonly PostProcessor _postProcessor;
-    private readonly Func<List<string>, List<string>>? _decode;
-    private readonly AddedTokenMatcher _addedInOriginal, _addedInNormalized;
+    private readonly TokenizerParts _parts;
+    private readonly AddedTokenFinder _inOriginal, _inNormalized;
     private readonly string?[] _tokens;
 
     /// <summary>One more than the largest id.</summary>
@@ -25,102 +19,97 @@ public sealed class Tokenizer
     /// <summary>Ids that the file marks as special.</summary>
     public IReadOnlySet<int> SpecialIds { get; }
 
-    /// <summary>The id that the tokenizer's own template puts before a text; null if it puts none.</summary>
-    public int? BosId => _postProcessor.Prefix is [var first, ..] ? first : null;
+    /// <summary>Ids that the tokenizer's template puts before a text.</summary>
+    public IReadOnlyList<int> Prefix => _parts.PostProcessor.Prefix;
 
+    /// <summary>Ids that the tokenizer's template puts after a text.</summary>
+    public IReadOnlyList<int> Suffix => _parts.PostProcessor.Suffix;
+
+    /// <summary>The id that the tokenizer's own template puts before a text; null if it puts none.</summary>
+    public int? BosId => Prefix is [var first, ..] ? first : null;
+
+    /// <summary>The id that fills up short texts; null where no file names one.</summary>
+    public int? PadId { get; }
+
+    /// <summary>Reads tokenizer.json, or else tokenizer.model, vocab.json with merges.txt, or vocab.txt, with tokenizer_config.json and special_tokens_map.json.</summary>
     /// <exception cref="CheckpointException">NotFound; Invalid; or Unsupported, naming the part that is not honoured.</exception>
     public static Tokenizer Load(string modelFolder)
     {
-        var file = Path.Combine(modelFolder, "tokenizer.json");
-        if (!File.Exists(file))
-            throw new CheckpointException(CheckpointFault.NotFound, modelFolder, null, "holds no tokenizer.json");
         try
         {
-            return new Tokenizer(new StrictJson(CheckpointJson.Read(file, MaxFile), file));
+            var (parts, config) = TokenizerParts.Read(modelFolder);
+            return new Tokenizer(parts, config);
         }
         catch (InvalidOperationException e)
         {
             // A value of another kind than the format has there, in a place that no reader checked.
-            throw new CheckpointException(CheckpointFault.Invalid, file, null, e.Message, e);
+            throw new CheckpointException(CheckpointFault.Invalid, modelFolder, null, e.Message, e);
         }
     }
 
-    private Tokenizer(StrictJson json)
+    private Tokenizer(TokenizerParts parts, TokenizerConfig config)
     {
-        if (json.Text("version") is { } version && version != "1.0")
-            throw json.Unsupported("version", $"'{version}' is not supported");
-        // These shape batches; the transformers library, too, turns both off unless a caller asks for them.
-        json.Value("truncation", "padding");
-        var added = json.List("added_tokens").Select(AddedToken.Read).ToArray();
-        _normalize = Normalizer.Read(json.Nested("normalizer"));
-        _preTokenize = PreTokenizer.Read(json.Nested("pre_tokenizer"));
-        _model = new BpeModel(json.Nested("model") ?? throw json.Invalid("model", "is missing"));
-        _postProcessor = PostProcessor.Read(json.Nested("post_processor"));
-        _decode = json.Nested("decoder") is { } decoder ? Decoder.Read(decoder) : null;
-        TokenizerJson.RefuseUnread(json);
-
-        _tokens = new string?[1 + Math.Max(_model.Ids.Values.DefaultIfEmpty(-1).Max(), added.Select(t => t.Id).DefaultIfEmpty(-1).Max())];
-        foreach (var (token, id) in _model.Ids)
+        _parts = parts;
+        var added = new AddedVocabulary(parts);
+        _tokens = new string?[1 + Math.Max(parts.Model.Ids.Values.DefaultIfEmpty(-1).Max(), added.ById.Keys.DefaultIfEmpty(-1).Max())];
+        foreach (var (token, id) in parts.Model.Ids)
             _tokens[id] = token;
-        foreach (var token in added)
-        {
-            if ((_tokens[token.Id] ?? token.Content) != token.Content || (_model.Ids.TryGetValue(token.Content, out var known) && known != token.Id))
-                throw json.Invalid("added_tokens", $"'{token.Content}' ({token.Id}) contradicts the vocabulary");
-            _tokens[token.Id] = token.Content;
-        }
-        foreach (var id in _postProcessor.Prefix.Concat(_postProcessor.Suffix))
+        foreach (var (id, token) in added.ById)
+            _tokens[id] = token.Content;
+        foreach (var id in Prefix.Concat(Suffix))
             if (id >= _tokens.Length || _tokens[id] is null)
-                throw json.Invalid("post_processor", $"id {id} is not in the vocabulary");
-        _addedInOriginal = new(added.Where(t => !t.Normalized).Select(t => (t.Content, t.Id)));
-        _addedInNormalized = new(added.Where(t => t.Normalized).Select(t => (Normalized(t.Content), t.Id)).Where(t => t.Item1.Length > 0));
-        SpecialIds = added.Where(t => t.Special).Select(t => t.Id).ToHashSet();
+                throw new CheckpointException(CheckpointFault.Invalid, parts.File, "post_processor", $"id {id} is not in the vocabulary");
+        (_inOriginal, _inNormalized, SpecialIds) = (added.InOriginal, added.InNormalized, added.SpecialIds);
+        if (config.Special("pad_token") is { } pad && Array.IndexOf(_tokens, pad) is >= 0 and var padId)
+            PadId = padId;
     }
 
     /// <summary>Encodes a text of any length.</summary>
     /// <param name="text">The original; lone surrogates count as U+FFFD.</param>
     /// <param name="addSpecialTokens">Whether to add what the tokenizer's template puts around a text. Special tokens written out in the text are found either way.</param>
+    /// <exception cref="CheckpointException">The text has what the vocabulary has no token for, and no unknown token stands in; or a pattern of the tokenizer's takes too long on it.</exception>
     public TokenEncoding Encode(string text, bool addSpecialTokens)
     {
-        List<int> ids = [];
-        List<(int Start, int End)> spans = [];
-        for (int from = 0, start, end, id; from < text.Length; from = end)
+        var tokens = new TokenList(_parts.PostProcessor.Trims);
+        var done = 0;
+        foreach (var (start, end, id) in _inOriginal.Find(text))
         {
-            (start, end, id) = _addedInOriginal.Next(text, from);
-            if (from < start)
-                EncodeSegment(_normalize(AlignedText.Of(text, from, start)), ids, spans);
-            if (id >= 0)
-                Add(id, (start, end));
+            EncodeSegment(text, done, start, tokens);
+            if (end > start)
+                tokens.Add(id, (start, end), text.AsSpan(start, end - start));
+            done = end;
         }
-        _postProcessor.TrimOffsets(ids, spans, id => _tokens[id]!);
+        EncodeSegment(text, done, text.Length, tokens);
+        _parts.PostProcessor.TrimOffsets(text, tokens, id => _tokens[id]!);
         if (!addSpecialTokens)
-            return new TokenEncoding([.. ids], [.. spans]);
-        var (prefix, suffix) = (_postProcessor.Prefix, _postProcessor.Suffix);
-        return new TokenEncoding([.. prefix, .. ids, .. suffix], [.. prefix.Select(_ => (0, 0)), .. spans, .. suffix.Select(_ => (0, 0))]);
-
-        void Add(int id, (int, int) span)
-        {
-            ids.Add(id);
-            spans.Add(span);
-        }
+            return new TokenEncoding([.. tokens.Ids], [.. tokens.Spans]);
+        return new TokenEncoding([.. Prefix, .. tokens.Ids, .. Suffix], [.. Prefix.Select(_ => (0, 0)), .. tokens.Spans, .. Suffix.Select(_ => (0, 0))]);
     }
 
-    private void EncodeSegment(AlignedText text, List<int> ids, List<(int, int)> spans)
+    private void EncodeSegment(string original, int from, int to, TokenList tokens)
     {
-        for (int from = 0, start, end, id; from < text.Length; from = end)
+        if (from >= to)
+            return;
+        var text = _parts.Normalize(AlignedText.Of(original, from, to));
+        var done = 0;
+        foreach (var (start, end, id) in _inNormalized.Find(text.Chars))
         {
-            (start, end, id) = _addedInNormalized.Next(text.Chars, from);
-            if (from < start)
-            {
-                var pieces = _preTokenize(new Pieces(text, [(from, start)]));
-                foreach (var (pieceStart, pieceEnd) in pieces.Ranges)
-                    _model.Encode(pieces.Text, pieceStart, pieceEnd, ids, spans);
-            }
-            if (id >= 0)
-            {
-                ids.Add(id);
-                spans.Add(text.Original(start, end));
-            }
+            EncodePieces(text, done, start, tokens);
+            if (end > start)
+                tokens.Add(id, text.Original(start, end), text.Chars[start..end]);
+            done = end;
         }
+        EncodePieces(text, done, text.Length, tokens);
+    }
+
+    private void EncodePieces(AlignedText text, int from, int to, TokenList tokens)
+    {
+        if (from >= to)
+            return;
+        var pieces = _parts.PreTokenize(new Pieces(text, [(from, to)]));
+        foreach (var (start, end) in pieces.Ranges)
+            if (start < end)
+                _parts.Model.Encode(pieces.Text, start, end, tokens);
     }
 
     /// <summary>The text of the ids, special tokens included as they are written.</summary>
@@ -131,7 +120,7 @@ public sealed class Tokenizer
         foreach (var id in ids)
             tokens.Add(Raw(id));
         // Without a decoder the library joins the tokens with spaces.
-        return _decode is null ? string.Join(' ', tokens) : string.Concat(_decode(tokens));
+        return _parts.Decode is { } decode ? string.Concat(decode(tokens)) : string.Join(' ', tokens);
     }
 
     /// <summary>One token as a reader would write it, its leading space kept: " world"; bytes that are no character by themselves as &lt;0xE2&gt;.</summary>
@@ -139,11 +128,12 @@ public sealed class Tokenizer
     public string TokenText(int id)
     {
         var token = Raw(id);
-        if (_decode is null || SpecialIds.Contains(id))
+        if (_parts.Decode is not { } decode || SpecialIds.Contains(id))
             return token;
-        // Between two ordinary characters, so that what decoders do at the ends of a text does not touch it.
-        var decoded = string.Concat(_decode(["x", token, "x"]));
-        var text = decoded.StartsWith('x') && decoded.EndsWith('x') && decoded.Length >= 2 ? decoded[1..^1] : token;
+        // Between two ordinary tokens, so that what decoders do at the ends of a text does not touch it.
+        var decoded = string.Concat(decode(["x", token, "x"]));
+        var end = string.Concat(decode(["x", "x"]))[1..];
+        var text = decoded.StartsWith('x') && decoded.EndsWith(end, StringComparison.Ordinal) && decoded.Length > end.Length ? decoded[1..^end.Length] : token;
         if (!text.Contains('\uFFFD') || token.Contains('\uFFFD'))
             return text;
         return Decoder.ByteOf(token) is not null ? token : string.Concat(ByteAlphabet.BytesOf(token).Select(b => BpeModel.ByteToken(b)));
@@ -152,6 +142,4 @@ public sealed class Tokenizer
     private string Raw(int id) => id >= 0 && id < _tokens.Length && _tokens[id] is { } token
         ? token
         : throw new ArgumentOutOfRangeException(nameof(id), id, $"not an id of this vocabulary of {_tokens.Length}");
-
-    private string Normalized(string text) => new(_normalize(AlignedText.Of(text, 0, text.Length)).Chars);
 }

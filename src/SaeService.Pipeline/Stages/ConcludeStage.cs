@@ -40,7 +40,7 @@ internal static class ConcludeStage
                 Sae = sae,
                 Settings = request with { Metadata = null, Webhook = null },
                 Software = typeof(ConcludeStage).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
-                Device = string.Create(CultureInfo.InvariantCulture, $"{context.Worker.Device}, libtorch {torch.__version__}"),
+                Device = string.Create(CultureInfo.InvariantCulture, $"{context.Worker.Arithmetic}, libtorch {torch.__version__}"),
             },
             Counts = CountsOf(inputs, filters, words),
             Words = words,

@@ -1,4 +1,3 @@
-using System.Text;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation;
@@ -80,8 +79,8 @@ internal static class InformStage
                     of[word] = name;
             return of;
         }).ToArray();
-        using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true) { NewLine = "\n" };
-        writer.WriteLine("document,sentence,position,form,part," + string.Join(',', words.Tasks.Select(t => $"{t.Task},{t.Task}_probe")));
+        using var writer = Csv.Writer(stream);
+        writer.WriteLine(Csv.Row(["document", "sentence", "position", "form", "part", .. words.Tasks.SelectMany(t => new[] { t.Task, $"{t.Task}_probe" })]));
         for (var w = 0; w < words.Count; w++)
         {
             var at = packed[w];
@@ -91,9 +90,7 @@ internal static class InformStage
                 corpus.Forms[corpus.WordForm[at]], words.PartOf(w).ToString().ToLowerInvariant(),
                 .. words.Tasks.SelectMany((t, i) => new[] { t.Of[w] < 0 ? "" : t.Names[t.Of[w]], use[i][w] ?? "" }),
             ];
-            writer.WriteLine(string.Join(',', fields.Select(Quote)));
+            writer.WriteLine(Csv.Row(fields));
         }
     }
-
-    private static string Quote(string field) => field.AsSpan().IndexOfAny(",\"\r\n") < 0 ? field : $"\"{field.Replace("\"", "\"\"")}\"";
 }

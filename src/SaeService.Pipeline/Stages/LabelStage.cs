@@ -50,8 +50,8 @@ internal static class LabelStage
     {
         var sae = Inputs.Autoencoder(context, layer);
         using var folder = context.OpenModel();
-        var model = ModelFolder.Open(folder.Path);
-        using var loaded = LanguageModel.Load(model, TorchSharp.torch.device(context.Worker.Device));
-        return VocabularyEffects.Of(sae, loaded, Tokenizer.Load(model.Path));
+        // Only what stands outside the blocks is needed.
+        using var model = context.Worker.Load(ModelFolder.Open(folder.Path), LoadMode.LayerByLayer);
+        return VocabularyEffects.Of(sae, model, Tokenizer.Load(folder.Path));
     }
 }

@@ -2,6 +2,7 @@ using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Storage;
+using SaeService.Transformers;
 
 namespace SaeService.Pipeline.Stages;
 
@@ -15,6 +16,8 @@ internal static class PrepareStage
         using var fetched = context.OpenModel(upTo: 0.4);
         context.Progress(0.4, message: "hashing the model");
         var folder = ModelFolder.Open(fetched.Path);
+        // Every tensor's name, shape and type, and every switch of the config, before hours are spent.
+        LanguageModel.Check(folder, Hooks.PointOf(request.Hook!));
         var tokenizer = Tokenizer.Load(folder.Path);
         if (tokenizer.VocabularySize > folder.Description.VocabularySize)
             throw new ProblemException(ProblemCodes.InvalidModel,
@@ -25,29 +28,39 @@ internal static class PrepareStage
 
         using var fetchedData = context.FetchDataset(from: 0.45, upTo: 0.5);
         context.Progress(0.5, message: "reading and aligning the data set");
-        var dataset = fetchedData is null ? OpenDataset(context) : DatasetFolder.Open(fetchedData.Path);
+        var dataset = fetchedData is null ? OpenDataset(context, request.Dataset.Id, "$.dataset.id") : DatasetFolder.Open(fetchedData.Path);
+        var extra = request.Dataset.ExtraText is { } named ? OpenDataset(context, named, "$.dataset.extra_text") : null;
         var splits = request.Dataset.Split?.Split('+');
-        var corpus = CorpusPacker.Pack(
-            dataset.Read(splits, new ReadSettings { Tasks = request.Tasks }),
-            text =>
-            {
-                var encoding = tokenizer.Encode(text, addSpecialTokens: false);
-                return (encoding.Ids, encoding.Offsets);
-            },
-            new PackingSettings
-            {
-                ContextLength = request.ContextLength!.Value,
-                BosId = tokenizer.BosId,
-                SpecialIds = tokenizer.SpecialIds,
-                Tasks = request.Tasks,
-                MaxWords = request.Dataset.MaxWords!.Value,
-                Seed = request.Seed!.Value,
-            },
-            context.Interrupted);
+        PackedCorpus? corpus = null;
+        var alignment = context.Write(Artifacts.Alignment, stream =>
+        {
+            using var list = new AlignmentList(stream);
+            corpus = CorpusPacker.Pack(
+                dataset.Read(splits, new ReadSettings { Tasks = request.Tasks }),
+                text =>
+                {
+                    var encoding = tokenizer.Encode(text, addSpecialTokens: false);
+                    return (encoding.Ids, encoding.Offsets);
+                },
+                new PackingSettings
+                {
+                    ContextLength = request.ContextLength!.Value,
+                    PrefixIds = tokenizer.Prefix,
+                    SuffixIds = tokenizer.Suffix,
+                    SpecialIds = tokenizer.SpecialIds,
+                    Tasks = request.Tasks,
+                    MaxWords = request.Dataset.MaxWords!.Value,
+                    MaxTextTokens = request.Dataset.ExtraTokens ?? 0,
+                    Seed = request.Seed!.Value,
+                },
+                context.Interrupted,
+                extra?.Read(settings: new ReadSettings { Tasks = [] }),
+                list.Add);
+        });
         context.Progress(0.8, message: "writing the corpus");
 
-        var report = corpus.Report;
-        var used = dataset.Files.Where(f => splits is null || splits.Contains(f.Split));
+        var report = corpus!.Report;
+        var used = dataset.Files.Where(f => splits is null || splits.Contains(f.Split)).Concat(extra?.Files ?? []);
         var data = new DataProvenance(request.Dataset.Id, [.. used.Select(f => new FileHash(f.Name, f.Bytes, f.ComputeSha256()))], report.Split, report.SplitSha256,
             report.ReconstructedSentences == 0 ? "original" : report.ReconstructedSentences == report.Sentences ? "reconstructed" : $"reconstructed in {report.ReconstructedSentences} sentences");
         var inputs = new PreparedInputs
@@ -63,24 +76,25 @@ internal static class PrepareStage
         return new StageOutput(
         [
             context.Write(Artifacts.Corpus, corpus.Save),
+            alignment,
             context.Write(Artifacts.Split, stream => Inputs.WriteJson(stream, split)),
             context.Write(Artifacts.Provenance, stream => Inputs.WriteJson(stream, inputs)),
         ]);
     }
 
     /// <summary>An upload of the job's own key, or a name under the operator's folders.</summary>
-    private static DatasetFolder OpenDataset(StageContext context)
+    private static DatasetFolder OpenDataset(StageContext context, string id, string field)
     {
         using var db = context.OpenDatabase();
         var owner = db.Jobs.Where(j => j.Id == context.JobId).Select(j => j.ApiKeyId).Single();
-        var key = db.Datasets.Where(d => d.Name == context.Request.Dataset.Id && d.ApiKeyId == owner).Select(d => d.Key).SingleOrDefault();
+        var key = db.Datasets.Where(d => d.Name == id && d.ApiKeyId == owner).Select(d => d.Key).SingleOrDefault();
         try
         {
-            return DatasetFolder.Open(key is null ? context.Roots.Datasets.Resolve(context.Request.Dataset.Id) : context.Store.Path(key));
+            return DatasetFolder.Open(key is null ? context.Roots.Datasets.Resolve(id) : context.Store.Path(key));
         }
         catch (RootedPathException e)
         {
-            throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.DatasetOutsideRoots : ProblemCodes.UnknownDataset, e.Message, "$.dataset.id", e);
+            throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.DatasetOutsideRoots : ProblemCodes.UnknownDataset, e.Message, field, e);
         }
     }
 }

@@ -1,88 +1,117 @@
 using SaeService.Checkpoints;
 using SaeService.Transformers.Parts;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn.functional;
 
 namespace SaeService.Transformers.Families;
 
 /// <summary>
-/// Llama 1 to 3 (Touvron et al. 2023): pre-norm blocks with RMSNorm, rotary positions, grouped-query attention and a gated MLP. Names and switches are
-/// those of transformers' LlamaForCausalLM.
+/// Llama 1 to 3 (Touvron et al. 2023): pre-norm blocks with RMSNorm, rotary positions, grouped-query attention and a gated MLP. Mistral, Qwen and Gemma are
+/// the same graph under other switches; each family's file reads its config into them. Names and switches are those of transformers' LlamaForCausalLM.
 /// </summary>
 internal sealed class Llama : LanguageModel
 {
-    private sealed record Config(
-        int Layers, int Width, int Heads, int KeyValueHeads, int HeadDim, int MlpWidth, int Vocabulary, int ContextLength,
-        double Eps, bool Tied, bool AttentionBias, bool MlpBias, double[] Frequencies, Func<Tensor, Tensor> Activation);
-
-    private sealed record Linear(Tensor Weight, Tensor? Bias)
+    internal sealed record Config
     {
-        public Tensor Of(Tensor x) => linear(x, Weight, Bias); // [.., in] to [.., out]
-    }
+        public required int Layers { get; init; }
 
-    private sealed record Block(Tensor Norm1, Linear Q, Linear K, Linear V, Linear O, Tensor Norm2, Linear Gate, Linear Up, Linear Down);
+        public required int Width { get; init; }
+
+        public required int Heads { get; init; }
+
+        public required int KeyValueHeads { get; init; }
+
+        public required int HeadDim { get; init; }
+
+        public required int MlpWidth { get; init; }
+
+        public required int Vocabulary { get; init; }
+
+        public required double Eps { get; init; }
+
+        public required bool Tied { get; init; }
+
+        public required RopeFrequencies Rope { get; init; }
+
+        public required Func<Tensor, Tensor> Activation { get; init; }
+
+        public bool QueryKeyValueBias { get; init; }
+
+        public bool OutputBias { get; init; }
+
+        public bool MlpBias { get; init; }
+
+        /// <summary>Qwen 3: queries and keys are normed, each head by itself, before they are turned.</summary>
+        public bool QueryKeyNorm { get; init; }
+
+        /// <summary>How many keys a query sees, itself included, by layer; null is all.</summary>
+        public required int?[] Windows { get; init; }
+
+        /// <summary>Gemma: norms multiply by 1 + weight, and embeddings by the root of the width.</summary>
+        public bool IsGemma { get; init; }
+
+        /// <summary>Gemma 2: attention and MLP have a norm after them, too, before they are added to the stream.</summary>
+        public bool NormAfter { get; init; }
+
+        public double? ScoreScale { get; init; }
+
+        public double? ScoreCap { get; init; }
+
+        public double? LogitCap { get; init; }
+    }
 
     private readonly Config _config;
-    private readonly Tensor _embedding; // [V, d]
-    private readonly Block[] _blocks;
-    private readonly Tensor _finalNorm; // [d]
     private readonly Rope _rope;
 
-    public override Tensor Unembedding { get; } // [V, d]
+    private Llama(Config config, ModelDescription description, ParameterSet parameters) : base(description, parameters) =>
+        (_config, _rope) = (config, new Rope(config.Rope, config.HeadDim));
 
-    public override Tensor FinalNormGain => _finalNorm;
+    public override Tensor Unembedding => Set[_config.Tied ? "model.embed_tokens.weight" : "lm_head.weight"];
 
-    private Llama(Config config, ModelDescription description, ParameterSet parameters, Device device) : base(description, parameters, device)
+    public override Tensor FinalNormGain => _config.IsGemma ? Set["model.norm.weight"] + 1 : Set["model.norm.weight"];
+
+    private protected override Tensor Embed(Pass pass)
     {
-        _config = config;
-        _embedding = parameters["model.embed_tokens.weight"];
-        _blocks = [.. Enumerable.Range(0, config.Layers).Select(BlockOf)];
-        _finalNorm = parameters["model.norm.weight"];
-        Unembedding = config.Tied ? _embedding : parameters["lm_head.weight"];
-        _rope = Rope.Of(config.Frequencies, device);
-
-        Block BlockOf(int l)
-        {
-            var name = $"model.layers.{l}.";
-            Linear Attn(string matrix) => new(parameters[$"{name}self_attn.{matrix}.weight"], config.AttentionBias ? parameters[$"{name}self_attn.{matrix}.bias"] : null);
-            Linear Mlp(string matrix) => new(parameters[$"{name}mlp.{matrix}.weight"], config.MlpBias ? parameters[$"{name}mlp.{matrix}.bias"] : null);
-            return new Block(
-                parameters[$"{name}input_layernorm.weight"], Attn("q_proj"), Attn("k_proj"), Attn("v_proj"), Attn("o_proj"),
-                parameters[$"{name}post_attention_layernorm.weight"], Mlp("gate_proj"), Mlp("up_proj"), Mlp("down_proj"));
-        }
+        var x = Pass.Lookup(Set["model.embed_tokens.weight"], pass.Ids); // [B, T, d]
+        // Gemma's factor is rounded to the type of the embeddings.
+        return _config.IsGemma ? x * tensor(Math.Sqrt(_config.Width)).to(x.dtype, x.device) : x;
     }
 
-    protected override Tensor? Run(Tensor ids, Tensor? mask, Tap tap, bool logits, int? stopAfterBlock)
+    private protected override Tensor Block(int l, Tensor x, Pass pass)
     {
-        var causal = new CausalMask(ids, mask, additive: tap.Pattern);
-        var x = tap.At(HookPoint.Embed, -1, _embedding.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1)); // [B, T, d]
-        for (var l = 0; l <= (stopAfterBlock ?? _blocks.Length - 1); l++)
-        {
-            using var scope = NewDisposeScope();
-            var before = x;
-            x = RunBlock(l, x, causal, tap).MoveToOuterDisposeScope();
-            before.Dispose();
-        }
-        if (stopAfterBlock is not null)
-            return null;
-        x = tap.At(HookPoint.FinalNorm, -1, Norms.Rms(x, _finalNorm, _config.Eps));
-        return logits ? tap.At(HookPoint.Logits, -1, linear(x, Unembedding)) : null;
+        var w = Set.At($"model.layers.{l}.");
+        var h = pass.At(HookPoint.Ln1Out, l, Norm(w["input_layernorm.weight"], x));
+        var q = Attention.Heads(w.Linear("self_attn.q_proj", h), _config.Heads); // [B, T, H, dh]
+        var k = Attention.Heads(w.Linear("self_attn.k_proj", h), _config.KeyValueHeads); // [B, T, H_kv, dh]
+        var v = Attention.Heads(w.Linear("self_attn.v_proj", h), _config.KeyValueHeads);
+        if (_config.QueryKeyNorm)
+            (q, k) = (Norm(w["self_attn.q_norm.weight"], q), Norm(w["self_attn.k_norm.weight"], k));
+        var z = Attention.Run(_rope.Apply(q), _rope.Apply(k), v, pass.Visible(causal: true, _config.Windows[l]), pass, l, _config.ScoreScale, _config.ScoreCap); // [B, T, H * dh]
+        var a = pass.At(HookPoint.AttnOut, l, w.Linear("self_attn.o_proj", z));
+        if (_config.NormAfter)
+            a = pass.At(HookPoint.AttnOutPostNorm, l, Norm(w["post_attention_layernorm.weight"], a));
+        x = pass.At(HookPoint.ResidMid, l, x + a);
+        h = pass.At(HookPoint.Ln2Out, l, Norm(w[_config.NormAfter ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight"], x));
+        var gate = _config.Activation(w.Linear("mlp.gate_proj", h)); // [B, T, d_mlp]
+        var up = w.Linear("mlp.up_proj", h);
+        // In place saves the widest value of the block; in training the gate is still needed.
+        var act = pass.At(HookPoint.MlpAct, l, gate.requires_grad ? gate * up : gate.mul_(up));
+        var m = pass.At(HookPoint.MlpOut, l, w.Linear("mlp.down_proj", act));
+        if (_config.NormAfter)
+            m = pass.At(HookPoint.MlpOutPostNorm, l, Norm(w["post_feedforward_layernorm.weight"], m));
+        return x + m;
     }
 
-    private Tensor RunBlock(int l, Tensor x, CausalMask causal, Tap tap)
+    private protected override Tensor Finish(Tensor x, Pass pass) => pass.At(HookPoint.FinalNorm, -1, Norm(Set["model.norm.weight"], x));
+
+    private protected override Tensor Head(Tensor x, Pass pass)
     {
-        var block = _blocks[l];
-        x = tap.At(HookPoint.ResidPre, l, x); // [B, T, d]
-        var h = tap.At(HookPoint.Ln1Out, l, Norms.Rms(x, block.Norm1, _config.Eps));
-        var q = _rope.Apply(Attention.SplitHeads(block.Q.Of(h), _config.Heads)); // [B, H, T, dh]
-        var k = _rope.Apply(Attention.SplitHeads(block.K.Of(h), _config.KeyValueHeads)); // [B, H_kv, T, dh]
-        var v = Attention.SplitHeads(block.V.Of(h), _config.KeyValueHeads);
-        var z = Attention.Causal(q, k, v, causal, tap, l); // [B, T, H * dh]
-        x = tap.At(HookPoint.ResidMid, l, x + tap.At(HookPoint.AttnOut, l, block.O.Of(z)));
-        h = tap.At(HookPoint.Ln2Out, l, Norms.Rms(x, block.Norm2, _config.Eps));
-        var act = tap.At(HookPoint.MlpAct, l, _config.Activation(block.Gate.Of(h)) * block.Up.Of(h)); // [B, T, d_mlp]
-        return tap.At(HookPoint.ResidPost, l, x + tap.At(HookPoint.MlpOut, l, block.Down.Of(act)));
+        var logits = nn.functional.linear(x, Unembedding);
+        if (_config.LogitCap is { } cap)
+            logits = logits.div_(cap).tanh_() * cap;
+        return pass.At(HookPoint.Logits, -1, logits);
     }
+
+    private Tensor Norm(Tensor gain, Tensor x) => Norms.Rms(x, gain, _config.Eps, _config.IsGemma);
 
     public override void Dispose()
     {
@@ -90,63 +119,92 @@ internal sealed class Llama : LanguageModel
         base.Dispose();
     }
 
-    public static ModelPlan Plan(ModelConfig json)
+    public static ModelPlan Plan(ModelConfig json, Func<string, bool> holds)
     {
-        var config = Read(json);
-        return new ModelPlan(
-            Tensors(config),
-            name => name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.Tied && name == "lm_head.weight"),
-            "model.",
-            (description, parameters, device) => new Llama(config, description, parameters, device));
+        var bias = json.Flag("attention_bias", false);
+        // Slices the products of training in parallel; the sums are the same.
+        json.Size(1, "pretraining_tp");
+        return Plan(Read(json, new()) with { QueryKeyValueBias = bias, OutputBias = bias, MlpBias = json.Flag("mlp_bias", false) });
     }
 
-    private static Config Read(ModelConfig json)
+    /// <summary>What a family's configuration class puts where config.json has no such key.</summary>
+    internal sealed record Defaults
+    {
+        public int Heads { get; init; } = 32;
+
+        /// <summary>Null: as many as heads, which is also what a null in config.json means.</summary>
+        public int? KeyValueHeads { get; init; }
+
+        /// <summary>Null: width over heads.</summary>
+        public int? HeadDim { get; init; }
+
+        public int MlpWidth { get; init; } = 11008;
+
+        public bool Tied { get; init; }
+    }
+
+    /// <summary>The keys that all families of this graph share.</summary>
+    internal static Config Read(ModelConfig json, Defaults defaults, string activationKey = "hidden_act", string activation = "silu")
     {
         var width = json.Size(null, "hidden_size");
-        var heads = json.Size(null, "num_attention_heads");
-        var keyValueHeads = json.Size(heads, "num_key_value_heads");
+        var heads = json.Size(defaults.Heads, "num_attention_heads");
+        var keyValueHeads = json.OptionalSize("num_key_value_heads", defaults.KeyValueHeads) ?? heads;
         if (heads % keyValueHeads != 0)
             throw json.Invalid("num_key_value_heads", $"{heads} heads cannot share {keyValueHeads} key-value heads evenly");
-        var headDim = json.Size(width / heads, "head_dim");
-        if (width % heads != 0 && json.Value("head_dim") is null)
+        var headDim = json.OptionalSize("head_dim", defaults.HeadDim);
+        if (headDim is null && width % heads != 0)
             throw json.Invalid("num_attention_heads", $"hidden_size {width} is not divisible by {heads} heads");
-        var context = json.Size(2048, "max_position_embeddings");
-        var eps = json.Number("rms_norm_eps", 1e-6);
-        if (eps <= 0)
-            throw json.Invalid("rms_norm_eps", "must be positive");
-        return new Config(
-            json.LayerCount("num_hidden_layers"), width, heads, keyValueHeads, headDim, json.Size(null, "intermediate_size"), json.Size(null, "vocab_size"), context,
-            eps, json.Flag("tie_word_embeddings", false), json.Flag("attention_bias", false), json.Flag("mlp_bias", false),
-            Rope.Frequencies(json, headDim, context), Activation.Read(json, "hidden_act", "silu"));
+        var layers = json.LayerCount("num_hidden_layers");
+        return new Config
+        {
+            Layers = layers,
+            Width = width,
+            Heads = heads,
+            KeyValueHeads = keyValueHeads,
+            HeadDim = headDim ?? width / heads,
+            MlpWidth = json.Size(defaults.MlpWidth, "intermediate_size"),
+            Vocabulary = json.Size(null, "vocab_size"),
+            Eps = json.Eps("rms_norm_eps", 1e-6),
+            Tied = json.Flag("tie_word_embeddings", defaults.Tied),
+            Rope = RopeFrequencies.Read(json, headDim ?? width / heads),
+            Activation = Activation.Read(json, activationKey, activation),
+            Windows = new int?[layers],
+        };
     }
 
-    private static List<TensorSpec> Tensors(Config c)
+    internal static ModelPlan Plan(Config c)
     {
-        var specs = new List<TensorSpec> { new("model.embed_tokens.weight", [c.Vocabulary, c.Width], Init.Normal) };
+        var tensors = new TensorList();
+        tensors.Table("model.embed_tokens", c.Vocabulary, c.Width);
         int queries = c.Heads * c.HeadDim, keys = c.KeyValueHeads * c.HeadDim;
         for (var l = 0; l < c.Layers; l++)
         {
-            var name = $"model.layers.{l}.";
-            specs.Add(new($"{name}input_layernorm.weight", [c.Width], Init.Ones));
-            Add($"{name}self_attn.q_proj", queries, c.Width, c.AttentionBias);
-            Add($"{name}self_attn.k_proj", keys, c.Width, c.AttentionBias);
-            Add($"{name}self_attn.v_proj", keys, c.Width, c.AttentionBias);
-            Add($"{name}self_attn.o_proj", c.Width, queries, c.AttentionBias);
-            specs.Add(new($"{name}post_attention_layernorm.weight", [c.Width], Init.Ones));
-            Add($"{name}mlp.gate_proj", c.MlpWidth, c.Width, c.MlpBias);
-            Add($"{name}mlp.up_proj", c.MlpWidth, c.Width, c.MlpBias);
-            Add($"{name}mlp.down_proj", c.Width, c.MlpWidth, c.MlpBias);
+            var block = tensors.Block(l, $"model.layers.{l}.");
+            block.RmsNorm("input_layernorm", c.Width, c.IsGemma);
+            block.Linear("self_attn.q_proj", c.Width, queries, c.QueryKeyValueBias);
+            block.Linear("self_attn.k_proj", c.Width, keys, c.QueryKeyValueBias);
+            block.Linear("self_attn.v_proj", c.Width, keys, c.QueryKeyValueBias);
+            if (c.QueryKeyNorm)
+            {
+                block.RmsNorm("self_attn.q_norm", c.HeadDim);
+                block.RmsNorm("self_attn.k_norm", c.HeadDim);
+            }
+            block.Linear("self_attn.o_proj", queries, c.Width, c.OutputBias);
+            block.RmsNorm("post_attention_layernorm", c.Width, c.IsGemma);
+            if (c.NormAfter)
+                block.RmsNorm("pre_feedforward_layernorm", c.Width, c.IsGemma);
+            block.Linear("mlp.gate_proj", c.Width, c.MlpWidth, c.MlpBias);
+            block.Linear("mlp.up_proj", c.Width, c.MlpWidth, c.MlpBias);
+            block.Linear("mlp.down_proj", c.MlpWidth, c.Width, c.MlpBias);
+            if (c.NormAfter)
+                block.RmsNorm("post_feedforward_layernorm", c.Width, c.IsGemma);
         }
-        specs.Add(new("model.norm.weight", [c.Width], Init.Ones));
+        tensors.RmsNorm("model.norm", c.Width, c.IsGemma);
         if (!c.Tied)
-            specs.Add(new("lm_head.weight", [c.Vocabulary, c.Width], Init.Normal));
-        return specs;
-
-        void Add(string matrix, int outputs, int inputs, bool bias)
+            tensors.Linear("lm_head", c.Width, c.Vocabulary, bias: false);
+        return new ModelPlan(tensors, "model.", (description, parameters) => new Llama(c, description, parameters))
         {
-            specs.Add(new($"{matrix}.weight", [outputs, inputs], Init.Normal));
-            if (bias)
-                specs.Add(new($"{matrix}.bias", [outputs], Init.Zeros));
-        }
+            Ties = c.Tied ? [("lm_head.weight", "model.embed_tokens.weight")] : [],
+        };
     }
 }

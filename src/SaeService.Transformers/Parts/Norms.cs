@@ -4,9 +4,19 @@ namespace SaeService.Transformers.Parts;
 
 internal static class Norms
 {
-    /// <summary>x / sqrt(mean(x^2) + eps) * gain over the last dimension (Zhang and Sennrich 2019).</summary>
+    /// <summary>x / sqrt(mean(x^2) + eps) * gain over the last dimension (Zhang and Sennrich 2019); in float32 where x is a half type.</summary>
     /// <param name="x">[.., d]</param>
     /// <param name="gain">[d]</param>
     /// <param name="eps">Inside the root.</param>
-    public static Tensor Rms(Tensor x, Tensor gain, double eps) => x * (x.pow(2).mean([-1], keepdim: true) + eps).rsqrt() * gain;
+    /// <param name="unitOffset">Gemma: the gain is 1 + gain, and is applied before the result is rounded to a half type.</param>
+    public static Tensor Rms(Tensor x, Tensor gain, double eps, bool unitOffset = false)
+    {
+        var half = Attention.IsHalf(x.dtype);
+        var wide = half ? x.to(ScalarType.Float32) : x;
+        // The norm needs no squares of x in memory.
+        var y = wide * linalg.vector_norm(wide, 2, [-1], keepdim: true).square().div(x.shape[^1]).add(eps).rsqrt();
+        if (unitOffset)
+            return y.mul_(gain.to(wide.dtype) + 1).to(x.dtype);
+        return half ? y.to(x.dtype) * gain : y.mul_(gain);
+    }
 }

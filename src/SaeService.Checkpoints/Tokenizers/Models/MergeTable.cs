@@ -18,6 +18,9 @@ internal sealed class MergeTable
         _byRank.Add((left, right, merged));
     }
 
+    /// <summary>Whether one of these tokens is a part of a merge, or what one makes.</summary>
+    public bool Any(HashSet<int> ids) => ids.Count > 0 && _byRank.Exists(m => ids.Contains(m.Left) || ids.Contains(m.Right) || ids.Contains(m.Merged));
+
     /// <summary>Merges the symbols in place and returns how many are left. A merged symbol spans from its first part's start to its last part's end.</summary>
     public int Merge(Span<Symbol> symbols)
     {
@@ -37,6 +40,7 @@ internal sealed class MergeTable
             ref var left = ref symbols[at];
             left.Id = _byRank[rank].Merged;
             left.End = symbols[next].End;
+            left.Bytes += symbols[next].Bytes;
             left.Next = symbols[next].Next;
             symbols[next].Id = -1;
             if (left.Next >= 0)
@@ -61,10 +65,12 @@ internal sealed class MergeTable
 
     private static ulong Key(int left, int right) => (ulong)(uint)left << 32 | (uint)right;
 
-    /// <summary>A symbol of the text: a token id over units [Start, End), linked to its neighbours. Id is -1 once merged into the one before.</summary>
+    /// <summary>
+    /// A symbol of the text: a token id over units [Start, End) that are Bytes long in UTF-8, linked to its neighbours. Id is -1 once merged into the one before.
+    /// </summary>
     public struct Symbol(int id, int start, int end)
     {
-        public int Id = id, Start = start, End = end, Previous, Next;
+        public int Id = id, Start = start, End = end, Bytes, Previous, Next;
     }
 
     /// <summary>A binary min-heap of (rank, position), packed so that one comparison orders both.</summary>
