@@ -38,7 +38,7 @@ public sealed class HubModelTests(HubApiFixture api) : IClassFixture<HubApiFixtu
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     private Task<HttpResponseMessage> PostAsync(string model) =>
-        api.Submitter.PostAsync("/v1/jobs", ApiFixture.Json($$$"""{"model":{{model}},"dataset":{"id":"mini"}}"""), Ct);
+        api.Submitter.PostAsync("/v1/jobs", ApiFixture.Json($$$"""{"model":{{{model}}},"dataset":{"id":"mini"}}"""), Ct);
 
     [Fact]
     public async Task A_job_on_a_model_of_the_hub_is_pinned_to_the_commit_and_nothing_of_the_weights_is_fetched()
