@@ -108,7 +108,7 @@ public sealed class DatasetTests(ApiFixture api) : IClassFixture<ApiFixture>
         await ApiFixture.ProblemAsync(await PutAsync("..%2Fescape", body), ProblemCodes.InvalidParameter);
         await ApiFixture.ProblemAsync(await PutAsync(".hidden", body), ProblemCodes.InvalidParameter);
         await ApiFixture.ProblemAsync(await PutAsync("bomb.conllu.gz", body), ProblemCodes.InvalidParameter);
-        await ApiFixture.ProblemAsync(await PutAsync("x?format=parquet", body), ProblemCodes.InvalidParameter);
+        await ApiFixture.ProblemAsync(await PutAsync("x?format=xlsx", body), ProblemCodes.InvalidParameter);
         await ApiFixture.ProblemAsync(await PutAsync("mini", body), ProblemCodes.Conflict);
         await ApiFixture.ProblemAsync(await PutAsync("sample", body), ProblemCodes.Conflict);
         await ApiFixture.ProblemAsync(await api.Submitter.DeleteAsync("/v1/datasets/mini", Ct), ProblemCodes.Conflict);
