@@ -10,7 +10,7 @@ namespace SaeService.Benchmarks;
 /// <param name="MegabytesPerSecond">Of the English text in one call; the median of five, after one that fills the caches.</param>
 /// <param name="FirstMegabytesPerSecond">Of the first call, in which every word is new.</param>
 /// <param name="SlowestRunSeconds">The longest time for a million characters that no one writes: one letter, spaces, line ends, Chinese.</param>
-internal sealed record TokenizerSpeed(string Tokenizer, double LoadSeconds, int Tokens, double MegabytesPerSecond, double FirstMegabytesPerSecond, double SlowestRunSeconds)
+internal sealed record TokenizerSpeed(string Name, double LoadSeconds, int Tokens, double MegabytesPerSecond, double FirstMegabytesPerSecond, double SlowestRunSeconds)
 {
     private const int Repeats = 5, RunLength = 1_000_000;
 
@@ -35,7 +35,7 @@ internal sealed record TokenizerSpeed(string Tokenizer, double LoadSeconds, int 
         string[] runs = [new('a', RunLength), new(' ', RunLength), new('\n', RunLength), string.Concat(Enumerable.Repeat("\u4E2D\u6587", RunLength / 2))];
         var worst = runs.Max(run => Timed(() => tokenizer.Encode(run, addSpecialTokens: false)).Seconds);
         var row = new TokenizerSpeed(Path.GetFileName(folder), load, encoding.Ids.Length, megabytes / times[Repeats / 2], megabytes / first, worst);
-        Console.WriteLine($"{row.Tokenizer,-20} {row.LoadSeconds,8:F2} {row.Tokens,8} {row.MegabytesPerSecond,8:F1} {row.FirstMegabytesPerSecond,8:F1} {row.SlowestRunSeconds,8:F2}");
+        Console.WriteLine($"{row.Name,-20} {row.LoadSeconds,8:F2} {row.Tokens,8} {row.MegabytesPerSecond,8:F1} {row.FirstMegabytesPerSecond,8:F1} {row.SlowestRunSeconds,8:F2}");
         return row;
     }
 
