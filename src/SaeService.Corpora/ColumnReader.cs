@@ -45,7 +45,7 @@ internal sealed class ColumnReader(Utf8Lines lines, ReadSettings settings)
         var rows = new List<(string[] Fields, long Line)>();
         while (lines.Next() is { } line)
         {
-            var ends = string.IsNullOrWhiteSpace(line);
+            var ends = string.IsNullOrWhiteSpace(line) || (layout == Ontonotes && line.StartsWith("#end document", StringComparison.Ordinal));
             var starts = !ends && line.StartsWith("-DOCSTART-", StringComparison.Ordinal);
             if ((ends || starts) && rows.Count > 0)
             {
@@ -70,8 +70,6 @@ internal sealed class ColumnReader(Utf8Lines lines, ReadSettings settings)
             document = CheckId(line[BeginDocument.Length..].Trim());
             return true;
         }
-        if (layout == Ontonotes && line.StartsWith("#end document", StringComparison.Ordinal))
-            return true;
         if (!line.StartsWith("# ", StringComparison.Ordinal) || line.Contains('\t'))
             return false;
         var comment = line.AsSpan(2).TrimStart();

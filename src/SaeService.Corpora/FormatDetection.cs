@@ -38,15 +38,15 @@ internal static class FormatDetection
             throw new CorpusException(stream.File, null, null, $"a NUL byte at byte offset {zero}: neither UTF-8 text nor Parquet");
         var lines = Encoding.UTF8.GetString(bytes).TrimStart('\uFEFF').Split('\n');
         // The last line may be cut where the sample ends.
-        var whole = length == SampleBytes ? lines[..^1] : lines;
+        var whole = length == SampleBytes && lines.Length > 1 ? lines[..^1] : lines;
         var text = whole.Select(l => l.TrimEnd('\r')).Where(l => !string.IsNullOrWhiteSpace(l)).Take(SampleLines).ToArray();
         return lines[0].TrimStart() is ['[', ..] or ['{', ..] || text is [['[', ..], ..] or [['{', ..], ..]
-            ? OfJson(text, oneLine: whole.Length == 0) : OfLines(text);
+            ? OfJson(text, cut: length == SampleBytes && lines.Length == 1) : OfLines(text);
     }
 
-    private static CorpusFormat? OfJson(string[] lines, bool oneLine)
+    private static CorpusFormat? OfJson(string[] lines, bool cut)
     {
-        if (oneLine || lines.Length == 0 || lines[0].TrimStart()[0] == '[')
+        if (cut || lines[0].TrimStart()[0] == '[')
             return CorpusFormat.Json;
         try
         {

@@ -7,6 +7,7 @@ using SaeService.Api.Datasets;
 using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Storage;
+using SaeService.TestSupport;
 using Xunit;
 
 namespace SaeService.Api.Tests;
@@ -54,6 +55,46 @@ public sealed class DatasetTests(ApiFixture api) : IClassFixture<ApiFixture>
         Assert.Equal(HttpStatusCode.NoContent, (await api.Submitter.DeleteAsync("/v1/datasets/mine", Ct)).StatusCode);
         Assert.DoesNotContain(StoredFiles(), f => f.Contains("mine", StringComparison.Ordinal));
         await ApiFixture.ProblemAsync(await api.Submitter.GetAsync("/v1/datasets/mine", Ct), ProblemCodes.NotFound);
+    }
+
+    [Theory]
+    [InlineData("hub-ner-train.parquet", "parquet", 5)]
+    [InlineData("rust-v2-zstd.parquet", "parquet", 40)]
+    public async Task Parquet_is_understood_whatever_it_is_called(string fixture, string format, int sentences)
+    {
+        var bytes = await File.ReadAllBytesAsync(Path.Combine(SharedData.RepositoryRoot, "tests", "SaeService.Corpora.Tests", "Fixtures", fixture), Ct);
+        var content = new ByteArrayContent(bytes);
+        content.Headers.ContentType = new("application/vnd.apache.parquet");
+        using var made = await api.Submitter.PutAsync("/v1/datasets/parquet-" + sentences, content, Ct);
+        var dataset = await ApiFixture.ReadAsync<Dataset>(made);
+        Assert.Equal((format, sentences), (dataset.Format, dataset.Sentences));
+        Assert.NotEmpty(dataset.Tasks);
+    }
+
+    [Fact]
+    public async Task Json_compressed_with_columns_to_ask_for_and_text_to_train_on()
+    {
+        var rows = string.Join(",\n", Enumerable.Range(0, 40).Select(i => $$"""{"doc":"d{{i}}","tokens":["if","x{{i % 3}}"],"kind":["keyword","name"]}"""));
+        using var packed = new MemoryStream();
+        await using (var gzip = new System.IO.Compression.GZipStream(packed, System.IO.Compression.CompressionLevel.Fastest, leaveOpen: true))
+            await gzip.WriteAsync(Encoding.UTF8.GetBytes($"[{rows}]"), Ct);
+        var code = await ApiFixture.ReadAsync<Dataset>(await PutAsync("code", packed.ToArray()));
+        Assert.Equal(("json", 80), (code.Format, code.Words));
+        Assert.Empty(code.Tasks);
+        Assert.Equal(["kind", "frequency", "position", "sentence-final"], code.FurtherTasks.Select(t => t.Task));
+        Assert.Equal(new("kind", 80, 2, false), code.FurtherTasks[0]);
+        var text = await ApiFixture.ReadAsync<Dataset>(await PutAsync("stories", "Once upon a time.\n\nThe end.\n"u8.ToArray()));
+        Assert.Equal(("text", 2, 0), (text.Format, text.Sentences, text.Words));
+
+        // Without a task of its own the columns have to be named; text has none.
+        async Task<HttpResponseMessage> SubmitAsync(string dataset, string more) =>
+            await api.Submitter.PostAsync("/v1/jobs", ApiFixture.Json($$"""{"model":{"id":"tiny"},"dataset":{{dataset}}{{more}}}"""), Ct);
+        Assert.Contains("name some in $.tasks: kind", (await ApiFixture.ProblemAsync(await SubmitAsync("""{"id":"code"}""", ""), ProblemCodes.InvalidDataset)).Detail!, StringComparison.Ordinal);
+        Assert.Contains("without labels", (await ApiFixture.ProblemAsync(await SubmitAsync("""{"id":"stories"}""", ""), ProblemCodes.InvalidDataset)).Detail!, StringComparison.Ordinal);
+        var job = await ApiFixture.ReadAsync<Job>(await SubmitAsync("""{"id":"code","extra_text":"stories"}""", ""","tasks":["kind","position"]"""));
+        Assert.Equal(["kind", "position"], job.Request.Tasks!);
+        Assert.Equal(("stories", 200_000), (job.Request.Dataset.ExtraText, job.Request.Dataset.ExtraTokens));
+        await api.Submitter.PostAsync(job.Urls.Cancel, null, Ct);
     }
 
     [Fact]
@@ -108,7 +149,8 @@ public sealed class DatasetTests(ApiFixture api) : IClassFixture<ApiFixture>
         await ApiFixture.ProblemAsync(await PutAsync("..%2Fescape", body), ProblemCodes.InvalidParameter);
         await ApiFixture.ProblemAsync(await PutAsync(".hidden", body), ProblemCodes.InvalidParameter);
         await ApiFixture.ProblemAsync(await PutAsync("bomb.conllu.gz", body), ProblemCodes.InvalidParameter);
-        await ApiFixture.ProblemAsync(await PutAsync("x?format=xlsx", body), ProblemCodes.InvalidParameter);
+        await ApiFixture.ProblemAsync(await PutAsync("bomb.zst", body), ProblemCodes.InvalidParameter);
+        await ApiFixture.ProblemAsync(await PutAsync("x?format=docx", body), ProblemCodes.InvalidParameter);
         await ApiFixture.ProblemAsync(await PutAsync("mini", body), ProblemCodes.Conflict);
         await ApiFixture.ProblemAsync(await PutAsync("sample", body), ProblemCodes.Conflict);
         await ApiFixture.ProblemAsync(await api.Submitter.DeleteAsync("/v1/datasets/mini", Ct), ProblemCodes.Conflict);

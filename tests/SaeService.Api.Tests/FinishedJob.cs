@@ -57,6 +57,7 @@ internal static class FinishedJob
         await LabelAsync(api, job, stages.Where(s => s.Kind == StageKind.Label).Select(s => s.Layer!.Value));
 
         Publish(StageKind.Prepare, null, "split.json", """{"d0":"train"}""");
+        Publish(StageKind.Prepare, null, "alignment.csv", "sentence,position,form,reason\n");
         Publish(StageKind.Inform, StagePlan.ReferenceLayer(job.Request.Layers!.Layers!), "words.csv", Words);
         foreach (var layer in job.Request.Layers!.Layers!)
         {

@@ -160,6 +160,10 @@ public sealed class ResultTests(ApiFixture api) : IClassFixture<ApiFixture>
         Assert.Equal("""{"d0":"train"}""", await split.Content.ReadAsStringAsync(Ct));
         Assert.Contains("split.json", split.Content.Headers.ContentDisposition!.ToString(), StringComparison.Ordinal);
 
+        using var alignment = await api.Submitter.GetAsync(job.Urls.Self + "/exports/alignment.csv", Ct);
+        Assert.Equal("text/csv", alignment.Content.Headers.ContentType?.MediaType);
+        Assert.Equal("sentence,position,form,reason\n", await alignment.Content.ReadAsStringAsync(Ct));
+
         using var zip = new ZipArchive(await api.Submitter.GetStreamAsync(job.Urls.Self + "/layers/2/sae", Ct));
         Assert.Equal(["cfg.json", "sae_weights.safetensors"], zip.Entries.Select(e => e.FullName));
         using var weights = new StreamReader(zip.Entries[1].Open());

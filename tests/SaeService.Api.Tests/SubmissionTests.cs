@@ -63,6 +63,11 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("\"dataset\":{\"id\":\"mini\",\"split\":\"test\"}", ProblemCodes.InvalidRequest, "$.dataset.split")]
     [InlineData("\"dataset\":{\"id\":\"mini\",\"split\":\"dev+dev\"}", ProblemCodes.InvalidRequest, "$.dataset.split")]
     [InlineData("\"dataset\":{\"id\":\"mini\",\"max_words\":-5}", ProblemCodes.InvalidRequest, "$.dataset.max_words")]
+    [InlineData("\"dataset\":{\"id\":\"mini\",\"extra_text\":\"nowhere\"}", ProblemCodes.UnknownDataset, "$.dataset.extra_text")]
+    [InlineData("\"dataset\":{\"id\":\"mini\",\"extra_text\":\"../outside/private.conllu\"}", ProblemCodes.DatasetOutsideRoots, "$.dataset.extra_text")]
+    [InlineData("\"dataset\":{\"id\":\"mini\",\"extra_text\":\"sample\",\"extra_tokens\":0}", ProblemCodes.InvalidRequest, "$.dataset.extra_tokens")]
+    [InlineData("\"dataset\":{\"id\":\"mini\",\"extra_tokens\":5}", ProblemCodes.InvalidRequest, "$.dataset.extra_tokens")]
+    [InlineData("\"tasks\":[\"feats:Number\"]", ProblemCodes.TaskNotInDataset, "$.tasks[0]")]
     [InlineData("\"tasks\":[\"chunk\"]", ProblemCodes.TaskNotInDataset, "$.tasks[0]")]
     [InlineData("\"tasks\":[\"pos\",\"pos\"]", ProblemCodes.InvalidRequest, "$.tasks[1]")]
     [InlineData("\"tasks\":[]", ProblemCodes.InvalidRequest, "$.tasks")]
@@ -114,6 +119,14 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
         var problem = await ApiFixture.ProblemAsync(answer, code);
         Assert.Contains(path, problem.Errors!.Keys);
         Assert.Equal(before, await db.Jobs.CountAsync(Ct));
+    }
+
+    [Fact]
+    public async Task Further_columns_are_tasks_by_their_names()
+    {
+        using var answer = await PostAsync("""{"model":{"id":"tiny"},"dataset":{"id":"mini"},"tasks":["pos","lemma","dep:full","ner:bio","position","capital"]}""");
+        var job = await ApiFixture.ReadAsync<Job>(answer);
+        Assert.Equal(["pos", "lemma", "dep:full", "ner:bio", "position", "capital"], job.Request.Tasks!);
     }
 
     [Fact]

@@ -66,6 +66,48 @@ public sealed class ColumnReaderTests : IDisposable
         Assert.Equal(["PER", "O"], uner.Labels["ner"]);
     }
 
+    [Fact]
+    public void Columns_of_any_number_are_tasks_by_their_place()
+    {
+        var read = files.Read("roles.conll", "I\tPRON\tnsubj\tA0\tcalm\nran\tVERB\troot\t_\tbusy\n", "column:4", "column:2");
+        Assert.Equal(["A0", null], read[0].Labels["column:4"]);
+        Assert.Equal(["PRON", "VERB"], read[0].Labels["column:2"]);
+        var all = DatasetFolder.Open(files.Write("roles.conll", "I\tPRON\tnsubj\tA0\tcalm\n")).Read(settings: new ReadSettings { Further = true }).Single();
+        Assert.Equal(["column:2", "column:3", "column:4", "column:5"], all.Further.Keys.Where(k => k.StartsWith("column", StringComparison.Ordinal)));
+        Assert.Contains("'column:9' is asked for, and the line has 2 columns", Assert.Throws<CorpusException>(() => files.Read("two.conll", "a\tO\n", "column:9")).Message);
+        Assert.Contains("names no column", Assert.Throws<CorpusException>(() => files.Read("two.conll", "a\tO\n", "column:x")).Message);
+        Assert.Equal("dog", files.Read("u.conllu", "1\tDogs\tdog\tNOUN\t_\t_\t0\troot\t_\t_\n", "column:3")[0].Labels["column:3"][0]);
+    }
+
+    [Fact]
+    public void Numbered_words_and_two_layers_of_entities_as_GermEval_has_them()
+    {
+        var read = files.Read("germeval.conll", "# global\n1\tBayern\tB-ORG\tB-LOC\n2\tMünchen\tI-ORG\tB-LOC\n3\tsiegt\tO\tO\n", "ner", "column:4");
+        Assert.Equal(["Bayern", "München", "siegt"], read[0].Words.Select(w => w.Form));
+        Assert.Equal(["ORG", "ORG", "O"], read[0].Labels["ner"]);
+        Assert.Equal(["B-LOC", "B-LOC", "O"], read[0].Labels["column:4"]);
+    }
+
+    [Fact]
+    public void CoNLL_2012_with_entities_in_brackets()
+    {
+        var read = files.Read("a.v4_gold_conll", """
+            #begin document (bc/x/00/x_0000); part 000
+            bc/x 0 0 New NNP (TOP(NP* - - - A (GPE* (ARG0* -
+            bc/x 0 1 York NNP *) - - - A *) *) -
+            bc/x 0 2 won VBD * win 01 - A * (V*) -
+
+            bc/x 0 0 Hi UH * - - - B (PERSON) -
+            #end document
+            """, "pos", "ner:bio");
+        Assert.Equal(["(bc/x/00/x_0000); part 000", "(bc/x/00/x_0000); part 000"], read.Select(s => s.Document));
+        Assert.Equal(["NNP", "NNP", "VBD"], read[0].Labels["pos"]);
+        Assert.Equal(["B-GPE", "I-GPE", "O"], read[0].Labels["ner:bio"]);
+        Assert.Equal(["B-PERSON"], read[1].Labels["ner:bio"]);
+        Assert.Contains("is no tag like (PERSON*",
+            Assert.Throws<CorpusException>(() => files.Read("b.gold_conll", "#begin document (a); part 000\na 0 0 x NN * - - - A GPE) -\n")).Message);
+    }
+
     [Theory]
     [InlineData("a NN O B-X\nb NN O\n", 2, null, "3 columns where the first word has 4")]
     [InlineData("a\tO\n\tO\n", 2, 1, "word is empty")]

@@ -69,6 +69,19 @@ public sealed class ConlluReaderTests : IDisposable
     }
 
     [Fact]
+    public void Tasks_made_of_the_words_themselves()
+    {
+        var sentence = Assert.Single(files.Read("a.conllu", Didnt, "position", "word-length", "capital", "sentence-final", "frequency"));
+        Assert.Equal(["1", "2-3", "2-3", "4-7", "4-7"], sentence.Labels["position"]);
+        Assert.Equal(["5", "3", "3", "2", "1"], sentence.Labels["word-length"]);
+        Assert.Equal(["yes", "no", "no", "no", "no"], sentence.Labels["capital"]);
+        Assert.Equal(["no", "no", "no", "no", "yes"], sentence.Labels["sentence-final"]);
+        Assert.DoesNotContain("frequency", sentence.Labels.Keys); // only all sentences together give it
+        var own = Assert.Single(files.Read("a.jsonl", """{"tokens":["a","b"],"labels":{"position":["left","right"]}}""", "position"));
+        Assert.Equal(["left", "right"], own.Labels["position"]);
+    }
+
+    [Fact]
     public void Parts_that_do_not_spell_the_surface_share_it()
     {
         var sentence = Assert.Single(files.Read("fr.conllu",

@@ -54,6 +54,35 @@ public sealed class DatasetStatisticsTests
         Assert.Empty(statistics.Warnings);
     }
 
+    // grep over the same two files: `cut -f6 | grep -c Number=`, and the values that are there.
+    [Fact]
+    public void Further_columns_of_a_real_treebank_are_listed_in_the_same_pass()
+    {
+        var read = DatasetFolder.Open(SharedData.Require("data/gold/ewt-uner")).Read(["dev"], new ReadSettings { Further = true });
+        var statistics = Compute(read);
+        Assert.Equal(["pos", "dep", "ner"], statistics.Tasks.Select(t => t.Task));
+        var further = statistics.Further.ToDictionary(t => t.Task);
+        Assert.Equal(new("feats:Number", 9_629, 3, false), further["feats:Number"]);
+        Assert.Equal(49, further["dep:full"].Labels);
+        Assert.Equal(7, further["ner:bio"].Labels);
+        Assert.Equal(new("capital", 25_147, 2, true), further["capital"]);
+        Assert.Superset(new HashSet<string> { "xpos", "ner:boundary", "misc:CorrectForm", "position", "word-length", "sentence-final", "frequency" }, further.Keys.ToHashSet());
+        Assert.DoesNotContain("misc:SpaceAfter", further.Keys); // one label only
+    }
+
+    [Fact]
+    public void A_column_of_too_many_labels_is_no_task_and_frequency_is_counted_when_asked()
+    {
+        var sentences = Enumerable.Range(0, 5000).Select(i => ToyTokenizers.Sentence($"s{i}", $"d{i / 50}", $"w{i} the the") with
+        {
+            Further = new Dictionary<string, string?[]> { ["free"] = [$"t{i}", null, null], ["kind"] = ["A", "B", null], ["same"] = ["A", "A", "A"] },
+        });
+        var statistics = DatasetStatistics.Compute(sentences, 0, TestContext.Current.CancellationToken, asked: ["pos", "frequency"]);
+        Assert.Equal([new FurtherTask("kind", 10_000, 2, false)], statistics.Further);
+        var frequency = statistics.Tasks.Single(t => t.Task == "frequency");
+        Assert.Equal((5000, 10_000), (frequency.Labels["1"], frequency.Labels["8192-16383"]));
+    }
+
     [Fact]
     public void What_a_user_should_know_is_a_warning()
     {

@@ -33,6 +33,33 @@ internal static class HostileParquet
         return [.. file, .. footer, .. BitConverter.GetBytes(footer.Length), .. "PAR1"u8];
     }
 
+    /// <summary>A good file of many row groups: a word and its label a row.</summary>
+    public static byte[] Large(int groups, int rows)
+    {
+        var file = new List<byte>("PAR1"u8.ToArray());
+        var written = new List<byte[]>();
+        for (var g = 0; g < groups; g++)
+        {
+            var chunks = new List<byte[]>();
+            foreach (var name in (string[])["word of row", "X"])
+            {
+                var values = Enumerable.Range(0, rows).SelectMany(r => PlainText(name == "X" ? name : $"{name} {g} {r} and some more of it"));
+                var run = Unsigned((ulong)rows << 1);
+                byte[] data = [.. BitConverter.GetBytes(run.Length + 1), .. run, 0, .. BitConverter.GetBytes(run.Length + 1), .. run, 1, .. values];
+                var start = file.Count;
+                file.AddRange(Top((1, Int(0)), (2, Int(data.Length)), (3, Int(data.Length)), (5, Struct((1, Int(rows)), (2, Int(0)), (3, Int(3)), (4, Int(3))))));
+                file.AddRange(data);
+                chunks.Add(Struct((3, Struct((1, Int(6)), (4, Int(0)), (5, Long(rows)), (7, Long(file.Count - start)), (9, Long(start))))));
+            }
+            written.Add(Struct((1, List(12, [.. chunks])), (3, Long(rows))));
+        }
+        var footer = Top((2, List(12, Struct((4, Text("s")), (5, Int(2))), Struct((1, Int(6)), (3, Int(2)), (4, Text("tokens"))), Struct((1, Int(6)), (3, Int(2)), (4, Text("pos_tags"))))),
+            (3, Long((long)groups * rows)), (4, List(12, [.. written])));
+        return [.. file, .. footer, .. BitConverter.GetBytes(footer.Length), .. "PAR1"u8];
+    }
+
+    private static byte[] PlainText(string value) => [.. BitConverter.GetBytes(value.Length), .. Encoding.UTF8.GetBytes(value)];
+
     /// <summary>A dictionary of one word, and pages of nothing but runs of it.</summary>
     private static void AddPages(List<byte> file, string claim)
     {
