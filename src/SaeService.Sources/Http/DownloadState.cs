@@ -66,7 +66,11 @@ internal sealed class DownloadState : IDisposable
     }
 
     /// <summary>For a file that is whole.</summary>
-    public static void Forget(string incomplete) => File.Delete(StatePath(incomplete));
+    public static void Forget(string incomplete)
+    {
+        File.Delete(StatePath(incomplete));
+        File.Delete(StatePath(incomplete) + ".new");
+    }
 
     /// <summary>Notes bytes that were written, and the answer they came from.</summary>
     public void Advance(int piece, long bytes, string? etag)
@@ -99,7 +103,9 @@ internal sealed class DownloadState : IDisposable
         etag.CopyTo(bytes, 28);
         for (var i = 0; i < _done.Length; i++)
             BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(28 + etag.Length + 8 * i), _done[i]);
-        File.WriteAllBytes(_path, bytes);
+        // Never half of it, whenever the process may die.
+        File.WriteAllBytes(_path + ".new", bytes);
+        File.Move(_path + ".new", _path, overwrite: true);
     }
 
     public void Dispose() => _data.Dispose();
