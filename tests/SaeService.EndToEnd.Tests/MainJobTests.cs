@@ -17,9 +17,9 @@ public sealed class MainJobTests
     private static string AddressIn(string output) =>
         output.Split('\n').Select(l => l.Trim()).First(l => l.StartsWith("Swagger UI", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[2].Replace("/swagger", "");
 
-    private static async Task<(SaeCommand Service, Client Client)> UpAsync(string home, CancellationToken ct, bool keepHome = false)
+    private static async Task<(SaeCommand Service, Client Client)> UpAsync(string home, CancellationToken ct, bool keepHome = false, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var service = SaeCommand.Start(home, ["up", "--port", "0"], keepHome);
+        var service = SaeCommand.Start(home, ["up", "--port", "0"], keepHome, environment);
         return (service, new Client(AddressIn(await service.WaitForOutputAsync("Ctrl-C stops it", ct))));
     }
 
@@ -92,7 +92,8 @@ public sealed class MainJobTests
         // The first worker dies at the point; the one started in its place does not, for the point is armed by a file that is gone by then.
         var home = SaeCommand.NewHome();
         await File.WriteAllTextAsync(Path.Combine(home, "failpoint"), point, ct);
-        var (service, client) = await UpAsync(home, ct);
+        // Small batches and frequent checkpoints, so that a capture of less than a second has some to go on from.
+        var (service, client) = await UpAsync(home, ct, environment: new Dictionary<string, string> { ["Worker__CheckpointSeconds"] = "0.2", ["Worker__CaptureBatchTokens"] = "512" });
         await using var _ = service;
         using var __ = client;
         var job = await client.SubmitAsync(Request, ct);

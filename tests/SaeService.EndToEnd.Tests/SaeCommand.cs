@@ -36,9 +36,7 @@ public sealed class SaeCommand : IAsyncDisposable
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         start.Environment["SAE_HOME"] = home;
-        // Small batches and frequent checkpoints, so that a job of seconds has some to go on from.
-        start.Environment["Worker__CheckpointSeconds"] = "0.2";
-        start.Environment["Worker__CaptureBatchTokens"] = "512";
+        start.Environment["Worker__CheckpointSeconds"] = "1";
         start.Environment.Remove("ConnectionStrings__Default");
         foreach (var (key, value) in environment ?? new Dictionary<string, string>())
             start.Environment[key] = value;
