@@ -22,7 +22,8 @@ internal static class JobTransitions
     }
 
     /// <summary>Adds an event; it is written by the next <see cref="DbContext.SaveChangesAsync(CancellationToken)"/>.</summary>
-    public static void Emit(SaeDbContext db, Guid jobId, string type, StageRow? stage = null, int? attempt = null, string? message = null) =>
+    public static void Emit(SaeDbContext db, Guid jobId, string type, StageRow? stage = null, int? attempt = null, string? message = null,
+        double? fraction = null) =>
         db.JobEvents.Add(new JobEventRow
         {
             JobId = jobId,
@@ -32,6 +33,7 @@ internal static class JobTransitions
             Layer = stage?.Layer,
             Attempt = attempt ?? stage?.Attempt,
             Message = message is null ? null : StorableText.Plain(message),
+            Fraction = fraction,
         });
 
     /// <summary>Makes ready what waited only for stages that have succeeded.</summary>

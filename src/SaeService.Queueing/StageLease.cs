@@ -199,11 +199,20 @@ public sealed partial class StageLease : IDisposable
                 Interrupt(StageInterruption.Lost);
                 return false;
             }
+            if (Unsaid() is { } unsaid)
+                JobTransitions.Emit(db, JobId, "stage.progress", stage, message: unsaid.Message, fraction: unsaid.Fraction);
             await transition(db, job.Value, stage);
             await transaction.CommitAsync(cancellation);
         }
         await _doorbell.RingAsync(JobId, cancellation);
         return true;
+    }
+
+    /// <summary>What the attempt said since its last beat, as it may all be over within one: that it went on from a checkpoint, say.</summary>
+    private Progress? Unsaid()
+    {
+        lock (_lock)
+            return _progress is { Message: not null } progress && progress.Message != _lastEvent.Message ? progress : null;
     }
 
     private void StopHeart()

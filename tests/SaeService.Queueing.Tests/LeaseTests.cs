@@ -173,6 +173,20 @@ public sealed class LeaseTests
     }
 
     [Fact]
+    public async Task What_is_said_in_a_stage_shorter_than_a_beat_is_an_event_too()
+    {
+        await using var queue = await CreateAsync(new QueueOptions { ProgressInterval = TimeSpan.FromMinutes(1) });
+        var job = await queue.SubmitAsync();
+        using (var lease = await queue.ClaimAsync(job, StageKind.Prepare))
+        {
+            lease.ReportProgress(0.5, message: "resumed from the checkpoint");
+            Assert.True(await lease.SucceedAsync([], cancellation: Token));
+        }
+        var said = Assert.Single(await queue.Reader.EventsAsync(job, 0, 1000, Token), x => x.Type == "stage.progress");
+        Assert.Equal(("resumed from the checkpoint", 0.5, StageKind.Prepare), (said.Message, said.Fraction, said.Stage));
+    }
+
+    [Fact]
     public async Task Shutdown_gives_the_stage_back_without_counting_a_failure()
     {
         await using var queue = await CreateAsync();

@@ -2,7 +2,6 @@ using Hangfire;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using SaeService.Contracts;
 using SaeService.Storage;
 using SaeService.TestSupport;
@@ -20,7 +19,7 @@ public sealed class QueueFixture : IAsyncDisposable
     {
         _database = database;
         _services = new ServiceCollection()
-            .AddSingleton(typeof(ILogger<>), typeof(NullLogger<>)).AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance)
+            .AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning).AddProvider(new TestOutput()))
             .AddSaeStorage(database.ConnectionString).AddSaeArtifacts(_artifacts).AddSaeHangfireClient(database.ConnectionString)
             .AddSaeQueueing(options).AddSaeJobSignals().AddSingleton<Reconciler>().BuildServiceProvider();
     }
@@ -102,5 +101,22 @@ public sealed class QueueFixture : IAsyncDisposable
         await _services.DisposeAsync();
         await _database.DisposeAsync();
         Directory.Delete(_artifacts, recursive: true);
+    }
+
+    /// <summary>What goes wrong behind a call that bears it, a ring that is not heard, say, is read in the test's output.</summary>
+    private sealed class TestOutput : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Xunit.TestContext.Current.TestOutputHelper?.WriteLine($"{formatter(state, exception)} {exception}");
+
+        public void Dispose()
+        {
+        }
     }
 }
