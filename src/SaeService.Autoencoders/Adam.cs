@@ -66,7 +66,7 @@ internal sealed unsafe class Adam(TopKParameters parameters, Lanes lanes)
             wj.Store(pw + j);
             square = Vector256.FusedMultiplyAdd(wj, wj, square);
         }
-        return Vector256.Sum(square);
+        return RowKernel.Sum(square);
     }
 
     private static void One(AlignedBuffer<float> w, AlignedBuffer<float> m, AlignedBuffer<float> v, float g, int at, float size, float inverse)

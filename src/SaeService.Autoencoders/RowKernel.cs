@@ -7,6 +7,9 @@ namespace SaeService.Autoencoders;
 /// <summary>Operations on padded rows (d a multiple of 16). The width of the vectors is fixed, so sums have the same bits on every machine with FMA.</summary>
 internal static unsafe class RowKernel
 {
+    /// <summary>
+    /// ⟨a, b⟩ as sixteen chains of fused multiply-adds, j = i mod 16 each, added up in a fixed order. This is what a pre-activation is.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Dot(float* a, float* b, int d)
     {
@@ -16,7 +19,89 @@ internal static unsafe class RowKernel
             s0 = Vector256.FusedMultiplyAdd(Vector256.Load(a + j), Vector256.Load(b + j), s0);
             s1 = Vector256.FusedMultiplyAdd(Vector256.Load(a + j + 8), Vector256.Load(b + j + 8), s1);
         }
-        return Vector256.Sum(s0 + s1);
+        return Sum(s0 + s1);
+    }
+
+    /// <summary>dots[i] = Dot(a, b_i), bit for bit, in one reading of a.</summary>
+    public static void Dot4(float* a, float* b0, float* b1, float* b2, float* b3, float* dots, int d)
+    {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<float> s0 = Vector512<float>.Zero, s1 = s0, s2 = s0, s3 = s0;
+            for (var j = 0; j < d; j += 16)
+            {
+                var v = Vector512.Load(a + j);
+                s0 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b0 + j), s0);
+                s1 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b1 + j), s1);
+                s2 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b2 + j), s2);
+                s3 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b3 + j), s3);
+            }
+            dots[0] = Sum(s0.GetLower() + s0.GetUpper());
+            dots[1] = Sum(s1.GetLower() + s1.GetUpper());
+            dots[2] = Sum(s2.GetLower() + s2.GetUpper());
+            dots[3] = Sum(s3.GetLower() + s3.GetUpper());
+            return;
+        }
+        V l0 = V.Zero, l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
+        for (var j = 0; j < d; j += 16)
+        {
+            V low = Vector256.Load(a + j), high = Vector256.Load(a + j + 8);
+            l0 = Vector256.FusedMultiplyAdd(low, Vector256.Load(b0 + j), l0);
+            l1 = Vector256.FusedMultiplyAdd(low, Vector256.Load(b1 + j), l1);
+            l2 = Vector256.FusedMultiplyAdd(low, Vector256.Load(b2 + j), l2);
+            l3 = Vector256.FusedMultiplyAdd(low, Vector256.Load(b3 + j), l3);
+            h0 = Vector256.FusedMultiplyAdd(high, Vector256.Load(b0 + j + 8), h0);
+            h1 = Vector256.FusedMultiplyAdd(high, Vector256.Load(b1 + j + 8), h1);
+            h2 = Vector256.FusedMultiplyAdd(high, Vector256.Load(b2 + j + 8), h2);
+            h3 = Vector256.FusedMultiplyAdd(high, Vector256.Load(b3 + j + 8), h3);
+        }
+        dots[0] = Sum(l0 + h0);
+        dots[1] = Sum(l1 + h1);
+        dots[2] = Sum(l2 + h2);
+        dots[3] = Sum(l3 + h3);
+    }
+
+    /// <summary>The eight lanes in a fixed order, whatever the library's own sum does on this machine.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V v)
+    {
+        var four = v.GetLower() + v.GetUpper();
+        return four[0] + four[2] + (four[1] + four[3]);
+    }
+
+    public static float MaxAbs(float* x, int d)
+    {
+        var most = V.Zero;
+        for (var j = 0; j < d; j += 8)
+            most = Vector256.Max(most, Vector256.Abs(Vector256.Load(x + j)));
+        var largest = 0f;
+        for (var lane = 0; lane < 8; lane++)
+            largest = Math.Max(largest, most[lane]);
+        return largest;
+    }
+
+    /// <summary>
+    /// Rounds <paramref name="factor"/> x to 16-bit integers and writes them as pairs, <paramref name="step"/> apart.
+    /// </summary>
+    /// <param name="scale">1 / factor.</param>
+    /// <returns>sum (x - scale q)²</returns>
+    public static float Quantise(float* x, float factor, float scale, int* pairs, int step, int d)
+    {
+        V f = Vector256.Create(factor), s = Vector256.Create(scale), error = V.Zero;
+        var rounded = stackalloc int[16];
+        for (var j = 0; j < d; j += 16)
+        {
+            V x0 = Vector256.Load(x + j), x1 = Vector256.Load(x + j + 8);
+            V q0 = Vector256.Round(x0 * f), q1 = Vector256.Round(x1 * f);
+            V e0 = Vector256.FusedMultiplyAdd(-q0, s, x0), e1 = Vector256.FusedMultiplyAdd(-q1, s, x1);
+            error = Vector256.FusedMultiplyAdd(e0, e0, error);
+            error = Vector256.FusedMultiplyAdd(e1, e1, error);
+            Vector256.ConvertToInt32(q0).Store(rounded);
+            Vector256.ConvertToInt32(q1).Store(rounded + 8);
+            for (var i = 0; i < 16; i += 2, pairs += step)
+                *pairs = (rounded[i] & 0xFFFF) | rounded[i + 1] << 16;
+        }
+        return Sum(error);
     }
 
     /// <summary>y += a x</summary>
@@ -89,10 +174,10 @@ internal static unsafe class RowKernel
             e = Vector256.Load(e3 + j); s3 = Vector256.FusedMultiplyAdd(e, wj, s3); sum = Vector256.FusedMultiplyAdd(v3, e, sum);
             sum.Store(g + j);
         }
-        s[0] = c * Vector256.Sum(s0);
-        s[1] = c * Vector256.Sum(s1);
-        s[2] = c * Vector256.Sum(s2);
-        s[3] = c * Vector256.Sum(s3);
+        s[0] = c * Sum(s0);
+        s[1] = c * Sum(s1);
+        s[2] = c * Sum(s2);
+        s[3] = c * Sum(s3);
     }
 
     /// <summary>y += sum_i a[i] x_i over four rows.</summary>

@@ -1,3 +1,5 @@
+using SaeService.Autoencoders.Screens;
+
 namespace SaeService.Autoencoders;
 
 /// <summary>The top-k of a batch: row i has <c>Count[i]</c> latents at i * K, ascending by index, with their values, all above 0.</summary>
@@ -10,27 +12,37 @@ internal sealed class TopKRows(int rows, int k)
 }
 
 /// <summary>
-/// Exact top-k of ReLU(W x + b): a blocked matrix product whose tiles are scanned while they are in the cache, so the pre-activations
-/// [B, F] are never written. A row starts from a threshold guessed from its norm; a row that ends with fewer than k hits is done again from 0,
-/// so the guess decides the speed and never the result.
+/// Exact top-k of ReLU(W x + b), where a pre-activation is <see cref="RowKernel.Dot"/> plus bias in float32 and of equal ones the lower latent wins.
+/// The <see cref="Screen"/> goes over all latents, tile by tile, and its <see cref="Candidates"/> are what is within its error of the k largest;
+/// their pre-activations are computed, and k of them kept. The [B, F] pre-activations are never written.
 /// </summary>
+/// <remarks>
+/// Blocking: a block of packed rows stays in a core's second-level cache while the panels of latents go by, and each panel stays in the first-level
+/// cache while the block's tiles go by it. A row starts from a threshold guessed from its norm; where the k-th value turns out to lie below it, the
+/// row is done again from 0. So both the guess and the screen decide the speed and never the result.
+/// </remarks>
 internal sealed unsafe class TopKEncoder
 {
-    private const int BlockBytes = 256 << 10;   // of packed rows, so that they stay in a core's second-level cache
+    private const int BlockBytes = 384 << 10, GroupBytes = 64 << 10;
     private readonly int d, k, maxRows;
     private readonly Lanes lanes;
-    private readonly AlignedBuffer<float> weights;    // [F / 16][d][16]
-    private readonly AlignedBuffer<float> biases;     // [F]
-    private readonly AlignedBuffer<float> guesses;    // [maxRows]
+    private readonly Screen screen;
     private readonly Scratch?[] scratch;
-    private int latents;
-    private float alpha;    // threshold / norm of the row, from the batch before
+    private float* weights, biases;   // [F, d], [F]
+    private int* names;               // [latents]; null: all of them
+    private float alpha;              // threshold / norm of the row, from the batch before
 
-    private sealed class Scratch(int rows, int d, int k)
+    private sealed class Scratch(int rows, Screen screen, int k)
     {
-        public readonly AlignedBuffer<float> Packed = new((long)rows * d);   // [rows / 6][d][6]
+        public readonly AlignedBuffer<byte> Packed = new((long)rows * screen.RowBytes);   // [tiles][rows of a tile, packed]
+        public readonly AlignedBuffer<float> Tile = new(screen.TileRows * screen.TileLatents);
         public readonly AlignedBuffer<int> Row = new(rows), Again = new(rows);
+        public readonly AlignedBuffer<float> Guess = new(rows);
+        public readonly AlignedBuffer<int> Cursor = new(rows);
+        public readonly bool[] Narrowed = new bool[rows];
         public readonly Candidates Candidates = new(rows, k);
+        public readonly AlignedBuffer<float> Value = new(new Candidates(1, k).Capacity + 8);
+        public readonly AlignedBuffer<int> Latent = new(new Candidates(1, k).Capacity + 8);
     }
 
     /// <param name="d">Padded width of a row, a multiple of 16.</param>
@@ -38,46 +50,23 @@ internal sealed unsafe class TopKEncoder
     /// <param name="k">Kept for a row.</param>
     /// <param name="maxRows">Most rows of a batch.</param>
     /// <param name="lanes">Where the work runs.</param>
-    public TopKEncoder(int d, int maxLatents, int k, int maxRows, Lanes lanes)
+    /// <param name="screenName">Absent: the fastest that the processor has.</param>
+    public TopKEncoder(int d, int maxLatents, int k, int maxRows, Lanes lanes, string? screenName = null)
     {
         (this.d, this.k, this.maxRows, this.lanes) = (d, k, maxRows, lanes);
-        var padded = (maxLatents + TileKernel.Latents - 1) / TileKernel.Latents * TileKernel.Latents;
-        weights = new((long)padded * d);
-        biases = new(padded);
-        guesses = new(maxRows);
+        screen = Screen.Create(d, maxLatents, screenName);
         scratch = new Scratch[lanes.Count];
     }
 
-    /// <summary>Takes over the latents of W [F, d] and b [F], or the selected ones, in their order.</summary>
+    public string ScreenName => screen.Name;
+
+    /// <summary>Takes over the latents of W [F, d] and b [F], or the selected ones, in their order. All of them must stay where and as they are until the last <see cref="Encode"/>.</summary>
     public void Pack(float* w, float* b, int count, int* selected = null)
     {
-        latents = count;
-        var panels = (count + TileKernel.Latents - 1) / TileKernel.Latents;
-        const int PanelsInBlock = 8;
-        lanes.For((panels + PanelsInBlock - 1) / PanelsInBlock, (block, _) =>
-        {
-            for (var panel = block * PanelsInBlock; panel < Math.Min(panels, (block + 1) * PanelsInBlock); panel++)
-            {
-                var target = weights.Pointer + (long)panel * TileKernel.Latents * d;
-                for (var c = 0; c < TileKernel.Latents; c++)
-                {
-                    var position = panel * TileKernel.Latents + c;
-                    if (position >= count)
-                    {
-                        // A latent that is not there: its pre-activation is above no threshold.
-                        biases.Pointer[position] = float.NegativeInfinity;
-                        for (var j = 0; j < d; j++)
-                            target[j * TileKernel.Latents + c] = 0;
-                        continue;
-                    }
-                    var latent = selected == null ? position : selected[position];
-                    var row = w + (long)latent * d;
-                    biases.Pointer[position] = b[latent];
-                    for (var j = 0; j < d; j++)
-                        target[j * TileKernel.Latents + c] = row[j];
-                }
-            }
-        });
+        weights = w;
+        biases = b;
+        names = selected;
+        screen.Pack(w, b, count, selected, lanes);
     }
 
     /// <param name="x">[rows, d], centred.</param>
@@ -86,57 +75,138 @@ internal sealed unsafe class TopKEncoder
     public void Encode(float* x, int rows, TopKRows result)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, maxRows);
-        var most = Math.Max(4, BlockBytes / sizeof(float) / d / TileKernel.Rows) * TileKernel.Rows;
-        var size = (Math.Min(most, (rows + 4 * lanes.Count - 1) / (4 * lanes.Count)) + TileKernel.Rows - 1) / TileKernel.Rows * TileKernel.Rows;
+        var most = Math.Max(4, BlockBytes / screen.RowBytes / screen.TileRows) * screen.TileRows;
+        var size = (Math.Min(most, (rows + 4 * lanes.Count - 1) / (4 * lanes.Count)) + screen.TileRows - 1) / screen.TileRows * screen.TileRows;
         lanes.For((rows + size - 1) / size, (block, lane) =>
         {
-            var mine = scratch[lane] is { } s && s.Row.Length >= size ? s : scratch[lane] = new(size, d, k);
+            var mine = scratch[lane] is { } s && s.Row.Length >= size ? s : scratch[lane] = new(size, screen, k);
             var first = block * size;
             var count = Math.Min(size, rows - first);
             for (var i = 0; i < count; i++)
             {
                 var row = x + (long)(first + i) * d;
                 mine.Row.Pointer[i] = first + i;
-                guesses.Pointer[first + i] = alpha * MathF.Sqrt(RowKernel.Dot(row, row, d));
+                mine.Guess.Pointer[i] = alpha > 0 ? alpha * MathF.Sqrt(RowKernel.Dot(row, row, d)) : 0;
             }
-            var again = Block(x, mine, mine.Row.Pointer, count, guess: alpha > 0, result);
-            if (again > 0)
-                Block(x, mine, mine.Again.Pointer, again, guess: false, result);
+            var again = Block(x, mine, mine.Row.Pointer, count, result);
+            if (again == 0)
+                return;
+            mine.Guess.Slice(0, again).Clear();
+            Block(x, mine, mine.Again.Pointer, again, result);
         });
         LearnThreshold(x, rows, result);
     }
 
     /// <returns>How many rows (listed in <see cref="Scratch.Again"/>) had fewer than k values above a guessed threshold.</returns>
-    private int Block(float* x, Scratch s, int* rowIds, int count, bool guess, TopKRows result)
+    private int Block(float* x, Scratch s, int* rowIds, int count, TopKRows result)
     {
-        var tiles = (count + TileKernel.Rows - 1) / TileKernel.Rows;
-        for (var i = 0; i < tiles * TileKernel.Rows; i++)
+        int tileRows = screen.TileRows, tileLatents = screen.TileLatents, tiles = (count + tileRows - 1) / tileRows, tileBytes = tileRows * screen.RowBytes;
+        for (var i = 0; i < tiles * tileRows; i++)
         {
-            var target = s.Packed.Pointer + (long)(i / TileKernel.Rows) * TileKernel.Rows * d + i % TileKernel.Rows;
-            var row = i < count ? x + (long)rowIds[i] * d : null;
-            for (var j = 0; j < d; j++)
-                target[j * TileKernel.Rows] = row == null ? 0 : row[j];
-            if (row != null)
-                s.Candidates.Clear(i, guess ? guesses.Pointer[rowIds[i]] : 0);
+            var bound = screen.PackRow(i < count ? x + (long)rowIds[i] * d : null, s.Packed.Pointer + (long)(i / tileRows) * tileBytes, i % tileRows);
+            if (i < count)
+                s.Candidates.Clear(i, s.Guess.Pointer[i], bound);
         }
-        var tile = stackalloc float[TileKernel.Rows * TileKernel.Latents];
-        for (var latent = 0; latent < latents; latent += TileKernel.Latents)
+        for (var panel = 0; panel < screen.Panels; panel++)
             for (var t = 0; t < tiles; t++)
             {
-                var first = t * TileKernel.Rows;
-                TileKernel.Multiply(s.Packed.Pointer + (long)first * d, weights.Pointer + (long)latent * d, d, biases.Pointer + latent, tile);
-                s.Candidates.Scan(tile, first, Math.Min(TileKernel.Rows, count - first), latent);
+                screen.Multiply(s.Packed.Pointer + (long)t * tileBytes, panel, s.Tile.Pointer);
+                s.Candidates.Scan(s.Tile.Pointer, t * tileRows, Math.Min(tileRows, count - (t * tileRows)), panel * tileLatents, tileLatents);
             }
+        var narrowed = s.Narrowed.AsSpan(0, count);
+        for (var i = 0; i < count; i++)
+            narrowed[i] = s.Candidates.TryNarrow(i);
+        Compute(x, s, rowIds, narrowed);
         var again = 0;
         for (var i = 0; i < count; i++)
         {
             var row = rowIds[i];
-            var n = s.Candidates.Take(i, result.Index.Slice((long)row * k, k), result.Value.Slice((long)row * k, k));
-            result.Count.Pointer[row] = n;
-            if (n < k && guess && guesses.Pointer[row] > 0)
+            float* values = narrowed[i] ? s.Candidates.Values(i) : s.Value.Pointer;
+            var latents = narrowed[i] ? s.Candidates.Latents(i) : s.Latent.Pointer;
+            var n = narrowed[i] ? s.Candidates.Count(i) : AmongAll(x + (long)row * d, s);
+            n = TopK.Select(values, latents, n, k, out var least);
+            if (s.Guess.Pointer[i] > 0 && !(least > s.Guess.Pointer[i]))
+            {
                 s.Again.Pointer[again++] = row;
+                continue;
+            }
+            var kept = 0;
+            for (var j = 0; j < n; j++)
+                if (values[j] > 0)
+                {
+                    result.Index.Pointer[(long)row * k + kept] = latents[j];
+                    result.Value.Pointer[(long)row * k + kept++] = values[j];
+                }
+            result.Count.Pointer[row] = kept;
         }
         return again;
+    }
+
+    /// <summary>
+    /// The candidates' pre-activations in place of their screened values; 0 for those that are not positive. A group of latents at a time for all
+    /// rows of the block: where a row has many candidates, the group's weights are still in the cache when the next row wants them.
+    /// </summary>
+    private void Compute(float* x, Scratch s, int* rowIds, ReadOnlySpan<bool> narrowed)
+    {
+        s.Cursor.Span.Clear();
+        var group = Math.Max(GroupBytes / sizeof(float) / d, 1);
+        if (k * group < screen.Latents)
+            group = screen.Latents;   // less than one candidate of a row in a group: nothing to share
+        for (var end = group; end - group < screen.Latents; end += group)
+            for (var i = 0; i < narrowed.Length; i++)
+            {
+                if (!narrowed[i])
+                    continue;
+                var (from, count) = (s.Cursor.Pointer[i], s.Candidates.Count(i));
+                var latents = s.Candidates.Latents(i);
+                var to = from;
+                while (to < count && latents[to] < end)
+                    to++;
+                s.Cursor.Pointer[i] = to;
+                var row = x + (long)rowIds[i] * d;
+                for (; from < to; from += 4)
+                    PreActivations(row, latents + from, Math.Min(4, to - from), s.Candidates.Values(i) + from);
+            }
+    }
+
+    /// <summary>What may be among the k largest of all latents, into the scratch: for rows of which the screen can not tell enough.</summary>
+    private int AmongAll(float* x, Scratch s)
+    {
+        var (n, threshold) = (0, 0f);
+        var four = stackalloc int[4];
+        var values = stackalloc float[4];
+        for (var position = 0; position < screen.Latents; position += 4)
+        {
+            var some = Math.Min(4, screen.Latents - position);
+            for (var i = 0; i < some; i++)
+                four[i] = position + i;
+            PreActivations(x, four, some, values);
+            for (var i = 0; i < some; i++)
+                if (values[i] > threshold)
+                {
+                    s.Value.Pointer[n] = values[i];
+                    s.Latent.Pointer[n++] = position + i;
+                }
+            if (n + 4 > s.Value.Length - 8)
+                // Later equals of the k-th lose to it, so what counts must be above.
+                n = TopK.Select(s.Value.Pointer, s.Latent.Pointer, n, k, out threshold);
+        }
+        return n;
+    }
+
+    /// <summary>ReLU of the pre-activations of up to four latents.</summary>
+    private void PreActivations(float* x, int* latents, int count, float* values)
+    {
+        var at = stackalloc int[4];
+        for (var i = 0; i < 4; i++)
+        {
+            var position = latents[Math.Min(i, count - 1)];
+            at[i] = names == null ? position : names[position];
+        }
+        var dots = stackalloc float[4];
+        RowKernel.Dot4(x, weights + (long)at[0] * d, weights + (long)at[1] * d, weights + (long)at[2] * d, weights + (long)at[3] * d, dots, d);
+        for (var i = 0; i < count; i++)
+            values[i] = dots[i] + biases[at[i]] is > 0 and var value ? value : 0;
     }
 
     /// <summary>Next batch's guess: what all but about one row in a hundred of (the start of) this one would have passed.</summary>

@@ -16,7 +16,7 @@ internal readonly record struct BatchMeasures(double SquaredError, double AuxLos
 /// </summary>
 internal sealed unsafe class TopKGradient
 {
-    private const int RowBlock = 64, LatentBlock = 32;
+    private const int RowBlock = 64, LatentBlock = 32, GroupLatents = 32, RowChunk = 128;
     private readonly TopKParameters p;
     private readonly TopKSettings settings;
     private readonly Lanes lanes;
@@ -37,6 +37,9 @@ internal sealed unsafe class TopKGradient
         public readonly TopKRows Top = new(s.BatchTokens, s.AuxK);
         public readonly LatentIndex Index = new(s.DSae, s.BatchTokens, s.AuxK, lanes);
         public readonly AlignedBuffer<float> Error = new((long)s.BatchTokens * stride);   // [B, stride], ê + e
+        public readonly int[] Cursor = new int[s.DSae];                                   // [dead], into the index
+
+        public bool Fired(int latent) => Index.Start.Pointer[latent + 1] > Index.Start.Pointer[latent];
     }
 
     public TopKGradient(TopKSettings settings, TopKParameters parameters, Lanes lanes)
@@ -56,6 +59,7 @@ internal sealed unsafe class TopKGradient
 
     public TopKParameters Gradient { get; }
     public TopKRows Top { get; }
+    public string ScreenName => encoder.ScreenName;
 
     /// <summary>Latents with a gradient; the rows of the others in <see cref="Gradient"/> are stale.</summary>
     public bool[] Touched { get; }
@@ -87,7 +91,7 @@ internal sealed unsafe class TopKGradient
             if (residual > 0 && auxSquared / residual is var ratio && double.IsFinite(ratio))
                 (auxLoss, auxGradient) = (ratio, (float)(2 * settings.AuxCoefficient / residual));
         }
-        var norm = Backward(x, rows, meanGradient, auxGradient);
+        var norm = Backward(x, rows, meanGradient, auxGradient, dead);
         return new(squaredError, auxLoss, index.Start.Pointer[p.DSae], Sum(smallest, Blocks(rows, RowBlock)) / rows, norm);
     }
 
@@ -136,16 +140,39 @@ internal sealed unsafe class TopKGradient
             a.Encoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer, dead.Length, selected);
             a.Encoder.Encode(x, rows, top);
             var names = selected;
+            var deadCount = dead.Length;
             lanes.For(Blocks(rows, RowBlock), (block, _) =>
             {
                 var square = 0.0;
-                for (var i = block * RowBlock; i < Math.Min(rows, (block + 1) * RowBlock); i++)
+                var (from, to) = (block * RowBlock, Math.Min(rows, (block + 1) * RowBlock));
+                for (var i = from; i < to; i++)
                 {
                     var (first, n) = ((long)i * top.K, top.Count.Pointer[i]);
                     for (var j = first; j < first + n; j++)
                         top.Index.Pointer[j] = names[top.Index.Pointer[j]];
+                    error.Slice((long)i * stride, stride).CopyTo(a.Error.Slice((long)i * stride, stride));
+                }
+                // A group of latents at a time for all rows of the block, whose weights then stay in the cache: a row has many of them.
+                Span<int> cursor = stackalloc int[RowBlock];
+                cursor.Clear();
+                for (var group = 0; group < deadCount; group += GroupLatents)
+                {
+                    var last = names[Math.Min(group + GroupLatents, deadCount) - 1];
+                    for (var i = from; i < to; i++)
+                    {
+                        var (first, start) = ((long)i * top.K, cursor[i - from]);
+                        var end = start;
+                        while (end < top.Count.Pointer[i] && top.Index.Pointer[first + end] <= last)
+                            end++;
+                        cursor[i - from] = end;
+                        var e = a.Error.Pointer + (long)i * stride;
+                        if (end > start)
+                            RowKernel.Decode(top.Index.Pointer + first + start, top.Value.Pointer + first + start, end - start, p.WDec.Pointer, e, 1, e, stride);
+                    }
+                }
+                for (var i = from; i < to; i++)
+                {
                     var e = a.Error.Pointer + (long)i * stride;
-                    RowKernel.Decode(top.Index.Pointer + first, top.Value.Pointer + first, n, p.WDec.Pointer, error.Pointer + (long)i * stride, 1, e, stride);
                     square += RowKernel.Dot(e, e, stride);
                 }
                 auxSquares[block] = square;
@@ -156,8 +183,10 @@ internal sealed unsafe class TopKGradient
     }
 
     /// <returns>The global norm of the gradient.</returns>
-    private double Backward(float* x, int rows, float meanGradient, float auxGradient)
+    private double Backward(float* x, int rows, float meanGradient, float auxGradient, ReadOnlySpan<int> dead)
     {
+        if (auxGradient != 0)
+            BackwardOfResidual(x, rows, auxGradient, dead);
         lanes.For(Blocks(p.DSae, LatentBlock), (block, _) =>
         {
             var share = encoderShare.Pointer + (long)block * stride;
@@ -165,22 +194,20 @@ internal sealed unsafe class TopKGradient
             var square = 0.0;
             for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
             {
-                var touched = Fired(f) || (auxGradient != 0 && aux!.Index.Start.Pointer[f + 1] > aux.Index.Start.Pointer[f]);
-                Touched[f] = touched;
-                if (!touched)
+                var ofResidual = auxGradient != 0 && aux!.Fired(f);
+                Touched[f] = Fired(f) || ofResidual;
+                if (!Touched[f])
                     continue;
                 float* wEnc = p.WEnc.Pointer + (long)f * stride, wDec = p.WDec.Pointer + (long)f * stride;
                 float* gEnc = Gradient.WEnc.Pointer + (long)f * stride, gDec = Gradient.WDec.Pointer + (long)f * stride;
-                new Span<float>(gEnc, stride).Clear();
-                new Span<float>(gDec, stride).Clear();
-                var gBias = Accumulate(index, f, error.Pointer, meanGradient, x, wDec, gEnc, gDec);
-                if (auxGradient != 0)
-                    gBias += Accumulate(aux!.Index, f, aux.Error.Pointer, auxGradient, x, wDec, gEnc, gDec);
-                Gradient.BEnc.Pointer[f] = gBias;
-                RowKernel.AddScaled(share, gBias, wEnc, stride);
+                if (!ofResidual)
+                    Clear(f);
+                var (from, to) = (index.Start.Pointer[f], index.Start.Pointer[f + 1]);
+                Gradient.BEnc.Pointer[f] += Accumulate(index, from, to, error.Pointer, meanGradient, x, wDec, gEnc, gDec);
+                RowKernel.AddScaled(share, Gradient.BEnc.Pointer[f], wEnc, stride);
                 if (ProjectDecoder)
                     RowKernel.AddScaled(gDec, -RowKernel.Dot(gDec, wDec, stride), wDec, stride);
-                square += (double)RowKernel.Dot(gEnc, gEnc, stride) + RowKernel.Dot(gDec, gDec, stride) + (double)gBias * gBias;
+                square += (double)RowKernel.Dot(gEnc, gEnc, stride) + RowKernel.Dot(gDec, gDec, stride) + (double)Gradient.BEnc.Pointer[f] * Gradient.BEnc.Pointer[f];
             }
             norms[block] = square;
         });
@@ -200,10 +227,51 @@ internal sealed unsafe class TopKGradient
         return Math.Sqrt(total);
     }
 
-    /// <summary>Adds one latent's entries to its gradient rows; returns dL/db_enc. <paramref name="c"/> times an error row is the gradient there.</summary>
-    private float Accumulate(LatentIndex entries, int f, float* errors, float c, float* x, float* wDec, float* gEnc, float* gDec)
+    /// <summary>
+    /// The auxiliary loss's share, into cleared gradients. A dead latent takes part in the residual of hundreds of tokens, each of which many dead
+    /// latents share: so a chunk of tokens at a time for a lane's whole range of latents, while the tokens' rows are in its cache.
+    /// </summary>
+    private void BackwardOfResidual(float* x, int rows, float auxGradient, ReadOnlySpan<int> dead)
     {
-        var (i, end) = (entries.Start.Pointer[f], entries.Start.Pointer[f + 1]);
+        var a = aux!;
+        var range = Blocks(dead.Length, 4 * lanes.Count);
+        fixed (int* names = dead)
+        {
+            var latents = names;
+            var count = dead.Length;
+            lanes.For(Blocks(count, range), (block, _) =>
+            {
+                var (first, last) = (block * range, Math.Min(count, (block + 1) * range));
+                for (var i = first; i < last; i++)
+                {
+                    Clear(latents[i]);
+                    a.Cursor[i] = a.Index.Start.Pointer[latents[i]];
+                }
+                for (var end = RowChunk; end - RowChunk < rows; end += RowChunk)
+                    for (var i = first; i < last; i++)
+                    {
+                        var (f, from) = (latents[i], a.Cursor[i]);
+                        var to = from;
+                        while (to < a.Index.Start.Pointer[f + 1] && a.Index.Row.Pointer[to] < end)
+                            to++;
+                        a.Cursor[i] = to;
+                        Gradient.BEnc.Pointer[f] += Accumulate(a.Index, from, to, a.Error.Pointer, auxGradient, x, p.WDec.Pointer + (long)f * stride,
+                            Gradient.WEnc.Pointer + (long)f * stride, Gradient.WDec.Pointer + (long)f * stride);
+                    }
+            });
+        }
+    }
+
+    private void Clear(int f)
+    {
+        Gradient.WEnc.Slice((long)f * stride, stride).Clear();
+        Gradient.WDec.Slice((long)f * stride, stride).Clear();
+        Gradient.BEnc.Pointer[f] = 0;
+    }
+
+    /// <summary>Adds some of a latent's entries to its gradient rows; returns dL/db_enc. <paramref name="c"/> times an error row is the gradient there.</summary>
+    private float Accumulate(LatentIndex entries, int i, int end, float* errors, float c, float* x, float* wDec, float* gEnc, float* gDec)
+    {
         var row = entries.Row.Pointer;
         var value = entries.Value.Pointer;
         var dots = stackalloc float[4];

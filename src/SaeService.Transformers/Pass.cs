@@ -68,10 +68,10 @@ internal sealed class Pass : IDisposable
         return mask;
     }
 
-    private bool Padded => _padded ??= Mask is not null && Any(Mask.eq(0));
+    private bool Padded => _padded ??= Mask is not null && Any(Mask.eq(Scalars.Of(0L)));
 
     // Some padding has a real token to its right.
-    private bool PaddedLeft => _paddedLeft ??= Padded && Length > 1 && Any(Mask!.narrow(1, 0, Length - 1).eq(0).logical_and(Mask.narrow(1, 1, Length - 1).ne(0)));
+    private bool PaddedLeft => _paddedLeft ??= Padded && Length > 1 && Any(Mask!.narrow(1, 0, Length - 1).eq(Scalars.Of(0L)).logical_and(Mask.narrow(1, 1, Length - 1).ne(Scalars.Of(0L))));
 
     private static bool Any(Tensor condition)
     {

@@ -4,13 +4,21 @@ namespace SaeService.Autoencoders.Tests;
 
 public sealed unsafe class TopKEncoderTests
 {
+    /// <summary>The screens that this processor has, by name.</summary>
+    public static TheoryData<string> ScreenNames => [.. new[] { "int16x512", "int16x256", "float" }.Where(name => name switch
+    {
+        "int16x512" => System.Runtime.Intrinsics.X86.Avx512BW.IsSupported,
+        "int16x256" => System.Runtime.Intrinsics.X86.Avx2.IsSupported,
+        _ => true,
+    })];
+
     [Theory]
     [InlineData(1, 16, 4, 1)]
     [InlineData(8, 16, 4, 7)]
     [InlineData(20, 100, 5, 300)]
     [InlineData(48, 513, 32, 130)]
     [InlineData(16, 40, 40, 9)]
-    public void Equals_a_sort_of_the_fused_chains(int d, int latents, int k, int rows)
+    public void Equals_a_sort_of_all_pre_activations(int d, int latents, int k, int rows)
     {
         var random = new Random(d);
         var sae = Autoencoder(d, latents, k, (_, _) => (float)Scratch.Normal(random), _ => (float)Scratch.Normal(random) * 0.1f);
@@ -86,7 +94,76 @@ public sealed unsafe class TopKEncoderTests
         }
     }
 
-    private static TopKAutoencoder Autoencoder(int d, int latents, int k, Func<int, int, float> weight, Func<int, float> bias, int? threads = null)
+    /// <summary>
+    /// Every screen, over batches that leave it little to go by: what it lets through must hold the k largest, whatever it could tell.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(ScreenNames))]
+    public void Whatever_screens_the_result_is_that_of_float32(string screen)
+    {
+        foreach (var (name, d, latents, k, rows, weight, bias, input) in Cases())
+        {
+            var p = Parameters(d, latents, weight, bias);
+            var lanes = new Lanes(2);
+            var encoder = new TopKEncoder(p.Stride, latents, k, rows, lanes, screen);
+            Assert.Equal(screen, encoder.ScreenName);
+            encoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer, latents);
+            var x = new AlignedBuffer<float>((long)rows * p.Stride);
+            for (var i = 0; i < rows; i++)
+                for (var j = 0; j < d; j++)
+                    x.Slice((long)i * p.Stride, d)[j] = input(i, j);
+            var top = new TopKRows(rows, k);
+            // The second time from guessed thresholds.
+            for (var round = 0; round < 2; round++)
+            {
+                encoder.Encode(x.Pointer, rows, top);
+                for (var i = 0; i < rows; i++)
+                {
+                    var pre = new float[latents];
+                    for (var f = 0; f < latents; f++)
+                        pre[f] = Dot(x.Slice((long)i * p.Stride, d), p.WEnc.Slice((long)f * p.Stride, d)) + p.BEnc.Span[f];
+                    var expected = Enumerable.Range(0, latents).Where(f => pre[f] > 0).OrderByDescending(f => pre[f]).ThenBy(f => f).Take(k).Order().ToArray();
+                    var actual = top.Index.Slice((long)i * k, top.Count.Span[i]).ToArray();
+                    Assert.True(expected.AsSpan().SequenceEqual(actual), $"{name}, row {i}: {string.Join(' ', actual)}, not {string.Join(' ', expected)}");
+                    Assert.Equal(expected.Select(f => pre[f]), top.Value.Slice((long)i * k, expected.Length).ToArray());
+                }
+            }
+            GC.KeepAlive(p);
+        }
+    }
+
+    private static IEnumerable<(string Name, int D, int Latents, int K, int Rows, Func<int, int, float> Weight, Func<int, float> Bias, Func<int, int, float> Input)> Cases()
+    {
+        float Random(int seed, int i, int j) => (float)CounterRandom.Normal(CounterRandom.Key(seed, 9, (ulong)i), (ulong)j);
+        yield return ("random", 100, 700, 8, 50, (f, j) => Random(1, f, j), f => 0.1f * Random(2, f, 0), (i, j) => Random(3, i, j));
+        yield return ("more kept than not", 40, 90, 64, 30, (f, j) => Random(1, f, j), _ => 0, (i, j) => Random(3, i, j));
+        yield return ("near ties", 64, 900, 16, 20, (_, j) => Random(1, 0, j), f => f % 7 * 1e-7f, (i, j) => Random(3, i, j));
+        yield return ("each latent five times", 64, 1000, 12, 20, (f, j) => Random(1, f / 5, j), _ => 0, (i, j) => Random(3, i, j));
+        yield return ("all latents alike", 16, 3000, 5, 7, (_, j) => j, _ => 1, (i, j) => i + j);
+        yield return ("nothing but zeros", 32, 200, 5, 7, (_, _) => 0, _ => 0, (_, _) => 0);
+        yield return ("zero rows among others", 32, 200, 5, 9, (f, j) => Random(1, f, j), f => 0.01f * (f % 3), (i, j) => i % 3 == 0 ? 0 : Random(3, i, j));
+        yield return ("denormal products", 32, 300, 5, 9, (f, j) => 1e-22f * Random(1, f, j), _ => 0, (i, j) => 1e-20f * Random(3, i, j));
+        yield return ("denormal activations", 32, 300, 5, 9, (f, j) => 1e10f * Random(1, f, j), _ => 0, (i, j) => 1e-41f * Random(3, i, j));
+        yield return ("one latent of huge norm", 48, 400, 6, 20, (f, j) => (f == 77 ? 1e12f : 1) * Random(1, f, j), _ => 0, (i, j) => Random(3, i, j));
+        yield return ("one row of huge norm", 48, 400, 6, 20, (f, j) => Random(1, f, j), _ => 0, (i, j) => (i == 3 ? 1e18f : 1) * Random(3, i, j));
+        yield return ("squares that overflow", 48, 400, 6, 20, (f, j) => 1e3f * Random(1, f, j), _ => 0, (i, j) => (i % 2 == 0 ? 1e25f : 1e-25f) * Random(3, i, j));
+        yield return ("one component far above the rest", 256, 400, 6, 20, (f, j) => (j == 3 ? 1e4f : 1e-3f) * Random(1, f, j), _ => 0,
+            (i, j) => (j == 9 ? 1e4f : 1e-3f) * Random(3, i, j));
+        yield return ("biases that drown it all", 32, 300, 5, 9, (f, j) => 1e-6f * Random(1, f, j), f => 1e3f + f % 11, (i, j) => Random(3, i, j));
+    }
+
+    /// <summary>The pre-activation as it is defined, without vectors.</summary>
+    private static float Dot(ReadOnlySpan<float> x, ReadOnlySpan<float> w)
+    {
+        var chains = new float[16];
+        for (var j = 0; j < x.Length; j++)
+            chains[j % 16] = MathF.FusedMultiplyAdd(x[j], w[j], chains[j % 16]);
+        var eight = Enumerable.Range(0, 8).Select(i => chains[i] + chains[i + 8]).ToArray();
+        var four = Enumerable.Range(0, 4).Select(i => eight[i] + eight[i + 4]).ToArray();
+        return four[0] + four[2] + (four[1] + four[3]);
+    }
+
+    private static TopKParameters Parameters(int d, int latents, Func<int, int, float> weight, Func<int, float> bias)
     {
         var p = new TopKParameters(d, latents);
         for (var f = 0; f < latents; f++)
@@ -95,7 +172,12 @@ public sealed unsafe class TopKEncoderTests
                 p.WEnc.Slice((long)f * p.Stride, d)[j] = weight(f, j);
             p.BEnc.Span[f] = bias(f);
         }
-        return new(p, k, 1, null, new Lanes(threads));
+        return p;
+    }
+
+    private static TopKAutoencoder Autoencoder(int d, int latents, int k, Func<int, int, float> weight, Func<int, float> bias, int? threads = null)
+    {
+        return new(Parameters(d, latents, weight, bias), k, 1, null, new Lanes(threads));
     }
 
     private static void AssertSorted(TopKAutoencoder sae, float[] x, SparseCodes codes)
@@ -105,9 +187,7 @@ public sealed unsafe class TopKEncoderTests
             var pre = new float[sae.DSae];
             for (var f = 0; f < sae.DSae; f++)
             {
-                pre[f] = sae.EncoderBias[f];
-                for (var j = 0; j < sae.DIn; j++)
-                    pre[f] = MathF.FusedMultiplyAdd(x[row * sae.DIn + j], sae.EncoderRow(f)[j], pre[f]);
+                pre[f] = Dot(x.AsSpan(row * sae.DIn, sae.DIn), sae.EncoderRow(f)) + sae.EncoderBias[f];
             }
             var expected = Enumerable.Range(0, sae.DSae).Where(f => pre[f] > 0).OrderByDescending(f => pre[f]).ThenBy(f => f).Take(sae.K).Order().ToArray();
             Assert.Equal(expected, codes.RowIndex(row).ToArray());

@@ -107,7 +107,7 @@ internal sealed class Llama : LanguageModel
     {
         var logits = nn.functional.linear(x, Unembedding);
         if (_config.LogitCap is { } cap)
-            logits = logits.div_(cap).tanh_() * cap;
+            logits = logits.div_(Scalars.Of(cap)).tanh_().mul(Scalars.Of(cap));
         return pass.At(HookPoint.Logits, -1, logits);
     }
 

@@ -23,15 +23,15 @@ internal static class Activation
     public static Func<Tensor, Tensor>? Of(string name) => Canonical(name) switch
     {
         "gelu" => x => functional.gelu(x, Overwrites(x)),
-        "gelu_10" => x => functional.gelu(x).clamp(-10, 10),
+        "gelu_10" => x => functional.gelu(x).clamp(Scalars.Of(-10.0), Scalars.Of(10.0)),
         "gelu_new" => GeluTanh,
         "hardswish" => x => functional.hardswish(x),
         // Ma et al. 2022 (Mega), equation 27: a Gaussian's distribution function.
-        "laplace" => x => ((x - 0.707107) / (0.282095 * Math.Sqrt(2))).erf().add(1).mul(0.5),
+        "laplace" => x => x.sub(Scalars.Of(0.707107)).div(Scalars.Of(0.282095 * Math.Sqrt(2))).erf().add(Scalars.Of(1L)).mul(Scalars.Of(0.5)),
         "leaky_relu" => x => functional.leaky_relu(x, 0.01),
         "linear" => x => x,
         "mish" => x => functional.mish(x),
-        "quick_gelu" => x => x * (1.702 * x).sigmoid(),
+        "quick_gelu" => x => x * x.mul(Scalars.Of(1.702)).sigmoid(),
         "relu" => x => functional.relu(x, Overwrites(x)),
         "relu2" => x => functional.relu(x).square(),
         "relu6" => x => functional.relu6(x),

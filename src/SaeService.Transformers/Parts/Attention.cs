@@ -24,7 +24,7 @@ internal sealed class AttentionMask : IDisposable
         if (window is { } w)
             hidden = hidden.logical_or(ones([1, 1, length, length], ScalarType.Bool, ids.device).tril(-w));
         if (mask is not null)
-            hidden = hidden.logical_or(mask.eq(0).unsqueeze(1).unsqueeze(1));
+            hidden = hidden.logical_or(mask.eq(Scalars.Of(0L)).unsqueeze(1).unsqueeze(1));
         _hidden = hidden.DetachFromDisposeScope();
         _dtype = dtype;
         IsPlainCausal = causal && window is null && mask is null;
@@ -47,7 +47,7 @@ internal sealed class AttentionMask : IDisposable
             if (_additive is null)
             {
                 using var scope = NewDisposeScope();
-                _additive = zeros(_hidden.shape, _dtype, _hidden.device).masked_fill(_hidden, finfo(_dtype).min / 2).DetachFromDisposeScope();
+                _additive = zeros(_hidden.shape, _dtype, _hidden.device).masked_fill(_hidden, Scalars.Of(finfo(_dtype).min / 2)).DetachFromDisposeScope();
             }
             return _additive;
         }
@@ -96,7 +96,7 @@ internal static class Attention
         {
             // The kernel scales by 1 / sqrt(dh) itself.
             if (scale is { } other && Math.Abs(other - natural) > 1e-12 * natural)
-                q = q * (other / natural);
+                q = q.mul(Scalars.Of(other / natural));
             z = nn.functional.scaled_dot_product_attention(q, k, v, mask.IsPlainCausal || mask.HidesNothing ? null : mask.Additive, is_casual: mask.IsPlainCausal);
         }
         return pass.At(HookPoint.AttnZ, block, z.transpose(1, 2).reshape(batch, length, heads * headDim));
@@ -114,9 +114,9 @@ internal static class Attention
     private static Tensor Probabilities(Tensor q, Tensor k, Tensor? mask, double scale, double? cap)
     {
         var (batch, heads, length, headDim) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
-        var scores = bmm((q * (scale / (cap ?? 1))).reshape(-1, length, headDim), k.reshape(-1, length, headDim).transpose(1, 2)).view(batch, heads, length, length);
+        var scores = bmm(q.mul(Scalars.Of(scale / (cap ?? 1))).reshape(-1, length, headDim), k.reshape(-1, length, headDim).transpose(1, 2)).view(batch, heads, length, length);
         if (cap is { } limit)
-            scores = scores.requires_grad ? scores.tanh() * limit : scores.tanh_().mul_(limit);
+            scores = scores.requires_grad ? scores.tanh().mul(Scalars.Of(limit)) : scores.tanh_().mul_(Scalars.Of(limit));
         if (mask is not null)
             scores = scores.add_(mask);
         // Sums of probabilities need the range of float32.

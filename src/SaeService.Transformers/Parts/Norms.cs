@@ -13,10 +13,9 @@ internal static class Norms
     {
         var half = Attention.IsHalf(x.dtype);
         var wide = half ? x.to(ScalarType.Float32) : x;
-        // The norm needs no squares of x in memory.
-        var y = wide * linalg.vector_norm(wide, 2, [-1], keepdim: true).square().div(x.shape[^1]).add(eps).rsqrt();
+        var y = wide * wide.square().mean([-1], keepdim: true).add(Scalars.Of(eps)).rsqrt();
         if (unitOffset)
-            return y.mul_(gain.to(wide.dtype) + 1).to(x.dtype);
+            return y.mul_(gain.to(wide.dtype).add(Scalars.Of(1L))).to(x.dtype);
         return half ? y.to(x.dtype) * gain : y.mul_(gain);
     }
 }

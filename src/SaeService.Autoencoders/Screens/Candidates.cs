@@ -1,0 +1,127 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace SaeService.Autoencoders.Screens;
+
+/// <summary>
+/// What may be among the k largest of each row of a block, while its screened values stream by in ascending latent order. A row holds what lies
+/// above its threshold. When its buffer is full, the k-th largest value seen is found: the k latents from there up are at most the bound lower
+/// in truth, and anything further than twice the bound below can not reach them, now or later, so that is the new threshold.
+/// </summary>
+internal sealed unsafe class Candidates
+{
+    private readonly int _k, _capacity;
+    private readonly AlignedBuffer<float> _values, _thresholds, _bounds;
+    private readonly AlignedBuffer<int> _latents, _counts;
+
+    public Candidates(int rows, int k)
+    {
+        _k = k;
+        _capacity = ((3 * k) + 64 + 7) & ~7;
+        _values = new((long)rows * _capacity);
+        _latents = new((long)rows * _capacity);
+        _counts = new(rows);
+        _thresholds = new(rows);
+        _bounds = new(rows);
+    }
+
+    public int Capacity => _capacity;
+
+    /// <param name="row">Of the block.</param>
+    /// <param name="least">Only latents that are in truth above this are asked for; at least 0.</param>
+    /// <param name="bound">A screened value is at most this far from the truth.</param>
+    public void Clear(int row, float least, float bound)
+    {
+        if (float.IsPositiveInfinity(bound))
+        {
+            Ignore(row);
+            return;
+        }
+        _counts.Pointer[row] = 0;
+        _thresholds.Pointer[row] = least - bound;
+        _bounds.Pointer[row] = bound;
+    }
+
+    /// <summary>Asks nothing of a row: one that is padding, or that there is no telling about.</summary>
+    public void Ignore(int row)
+    {
+        _counts.Pointer[row] = 0;
+        _thresholds.Pointer[row] = float.PositiveInfinity;
+    }
+
+    /// <summary>Looks at a tile of <paramref name="rows"/> rows by <paramref name="latents"/> (a multiple of 16) latents.</summary>
+    public void Scan(float* tile, int firstRow, int rows, int firstLatent, int latents)
+    {
+        for (var r = 0; r < rows; r++)
+        {
+            var threshold = Vector256.Create(_thresholds.Pointer[firstRow + r]);
+            for (var c = 0; c < latents; c += 16, tile += 16)
+            {
+                var above = Vector256.GreaterThan(Vector256.Load(tile), threshold).ExtractMostSignificantBits()
+                    | Vector256.GreaterThan(Vector256.Load(tile + 8), threshold).ExtractMostSignificantBits() << 8;
+                if (above != 0)
+                    Push(tile, above, firstRow + r, firstLatent + c);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Push(float* values, uint above, int row, int firstLatent)
+    {
+        var start = (long)row * _capacity;
+        for (; above != 0; above &= above - 1)
+        {
+            var column = BitOperations.TrailingZeroCount(above);
+            if (!(values[column] > _thresholds.Pointer[row]))
+                continue;
+            var n = _counts.Pointer[row]++;
+            // The truth is only asked for above 0, to which what lies below is nearer than it seems; and numbers from 0 up order as their bits do.
+            _values.Pointer[start + n] = MathF.Max(0, values[column]);
+            _latents.Pointer[start + n] = firstLatent + column;
+            if (n + 1 == _capacity)
+                Narrow(row, exactly: false);
+        }
+    }
+
+    /// <summary>Leaves what may be among the k largest; false where there was too much of that to keep, so that latents are missing.</summary>
+    public bool TryNarrow(int row)
+    {
+        if (float.IsPositiveInfinity(_thresholds.Pointer[row]))
+            return false;
+        Narrow(row, exactly: true);
+        return true;
+    }
+
+    public int Count(int row) => _counts.Pointer[row];
+
+    /// <summary>[capacity], ascending; as many as <see cref="Count"/> says.</summary>
+    public int* Latents(int row) => _latents.Pointer + ((long)row * _capacity);
+
+    /// <summary>[capacity], from 0 up, beside <see cref="Latents"/>.</summary>
+    public float* Values(int row) => _values.Pointer + ((long)row * _capacity);
+
+    private void Narrow(int row, bool exactly)
+    {
+        var (n, start) = (_counts.Pointer[row], (long)row * _capacity);
+        if (n <= _k)
+            return;
+        var values = _values.Pointer + start;
+        var latents = _latents.Pointer + start;
+        var kth = TopK.LowerBoundOfKth(values, n, _k, exactly ? 0 : _k / 4);
+        var threshold = kth - (2 * _bounds.Pointer[row]);
+        var kept = 0;
+        for (var i = 0; i < n; i++)
+            if (values[i] >= threshold)
+            {
+                values[kept] = values[i];
+                latents[kept++] = latents[i];
+            }
+        _counts.Pointer[row] = kept;
+        if (kept > _capacity * 7 / 8 && !exactly)
+            // As good as equal, too many of them: whoever takes the row computes it whole.
+            Ignore(row);
+        else
+            _thresholds.Pointer[row] = MathF.Max(_thresholds.Pointer[row], threshold);
+    }
+}
