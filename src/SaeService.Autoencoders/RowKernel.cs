@@ -126,11 +126,30 @@ internal static unsafe class RowKernel
             (Vector256.Load(y + j) * a).Store(y + j);
     }
 
-    /// <summary>y = start + sum_i value[i] w[index[i]], 32 columns at a time so that the sums stay in registers. w is [F, d].</summary>
+    /// <summary>y = sign start + sum_i value[i] w[index[i]], 64 or 32 columns at a time so that the sums stay in registers. w is [F, d].</summary>
     /// <param name="sign">+1 or -1: whether <paramref name="start"/> is added or taken away.</param>
     public static void Decode(int* index, float* value, int n, float* w, float* start, float sign, float* y, int d)
     {
         var j = 0;
+        if (Vector512.IsHardwareAccelerated)
+            for (; j + 64 <= d; j += 64)
+            {
+                Vector512<float> s0 = Vector512.Load(start + j) * sign, s1 = Vector512.Load(start + j + 16) * sign;
+                Vector512<float> s2 = Vector512.Load(start + j + 32) * sign, s3 = Vector512.Load(start + j + 48) * sign;
+                for (var i = 0; i < n; i++)
+                {
+                    var row = w + (long)index[i] * d + j;
+                    var v = Vector512.Create(value[i]);
+                    s0 = Vector512.FusedMultiplyAdd(v, Vector512.Load(row), s0);
+                    s1 = Vector512.FusedMultiplyAdd(v, Vector512.Load(row + 16), s1);
+                    s2 = Vector512.FusedMultiplyAdd(v, Vector512.Load(row + 32), s2);
+                    s3 = Vector512.FusedMultiplyAdd(v, Vector512.Load(row + 48), s3);
+                }
+                s0.Store(y + j);
+                s1.Store(y + j + 16);
+                s2.Store(y + j + 32);
+                s3.Store(y + j + 48);
+            }
         for (; j + 32 <= d; j += 32)
         {
             V s0 = Vector256.Load(start + j) * sign, s1 = Vector256.Load(start + j + 8) * sign;
@@ -159,32 +178,71 @@ internal static unsafe class RowKernel
     }
 
     /// <summary>
-    /// Four entries of one latent: s[i] = c * dot(e_i, w) and g += sum_i c a[i] e_i in one reading of the four error rows.
+    /// Four entries of one latent: s[i] = c * Dot(e_i, w), bit for bit, and g += sum_i c a[i] e_i in one reading of the four error rows.
     /// </summary>
     public static void DotAndAdd4(float* e0, float* e1, float* e2, float* e3, float* a, float c, float* w, float* g, float* s, int d)
     {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<float> a0 = Vector512.Create(a[0] * c), a1 = Vector512.Create(a[1] * c), a2 = Vector512.Create(a[2] * c), a3 = Vector512.Create(a[3] * c);
+            Vector512<float> d0 = Vector512<float>.Zero, d1 = d0, d2 = d0, d3 = d0;
+            for (var j = 0; j < d; j += 16)
+            {
+                Vector512<float> wj = Vector512.Load(w + j), sum = Vector512.Load(g + j), e;
+                e = Vector512.Load(e0 + j); d0 = Vector512.FusedMultiplyAdd(e, wj, d0); sum = Vector512.FusedMultiplyAdd(a0, e, sum);
+                e = Vector512.Load(e1 + j); d1 = Vector512.FusedMultiplyAdd(e, wj, d1); sum = Vector512.FusedMultiplyAdd(a1, e, sum);
+                e = Vector512.Load(e2 + j); d2 = Vector512.FusedMultiplyAdd(e, wj, d2); sum = Vector512.FusedMultiplyAdd(a2, e, sum);
+                e = Vector512.Load(e3 + j); d3 = Vector512.FusedMultiplyAdd(e, wj, d3); sum = Vector512.FusedMultiplyAdd(a3, e, sum);
+                sum.Store(g + j);
+            }
+            s[0] = c * Sum(d0.GetLower() + d0.GetUpper());
+            s[1] = c * Sum(d1.GetLower() + d1.GetUpper());
+            s[2] = c * Sum(d2.GetLower() + d2.GetUpper());
+            s[3] = c * Sum(d3.GetLower() + d3.GetUpper());
+            return;
+        }
         V v0 = Vector256.Create(a[0] * c), v1 = Vector256.Create(a[1] * c), v2 = Vector256.Create(a[2] * c), v3 = Vector256.Create(a[3] * c);
-        V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
-        for (var j = 0; j < d; j += 8)
+        V l0 = V.Zero, l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
+        for (var j = 0; j < d; j += 16)
         {
             V wj = Vector256.Load(w + j), sum = Vector256.Load(g + j), e;
-            e = Vector256.Load(e0 + j); s0 = Vector256.FusedMultiplyAdd(e, wj, s0); sum = Vector256.FusedMultiplyAdd(v0, e, sum);
-            e = Vector256.Load(e1 + j); s1 = Vector256.FusedMultiplyAdd(e, wj, s1); sum = Vector256.FusedMultiplyAdd(v1, e, sum);
-            e = Vector256.Load(e2 + j); s2 = Vector256.FusedMultiplyAdd(e, wj, s2); sum = Vector256.FusedMultiplyAdd(v2, e, sum);
-            e = Vector256.Load(e3 + j); s3 = Vector256.FusedMultiplyAdd(e, wj, s3); sum = Vector256.FusedMultiplyAdd(v3, e, sum);
+            e = Vector256.Load(e0 + j); l0 = Vector256.FusedMultiplyAdd(e, wj, l0); sum = Vector256.FusedMultiplyAdd(v0, e, sum);
+            e = Vector256.Load(e1 + j); l1 = Vector256.FusedMultiplyAdd(e, wj, l1); sum = Vector256.FusedMultiplyAdd(v1, e, sum);
+            e = Vector256.Load(e2 + j); l2 = Vector256.FusedMultiplyAdd(e, wj, l2); sum = Vector256.FusedMultiplyAdd(v2, e, sum);
+            e = Vector256.Load(e3 + j); l3 = Vector256.FusedMultiplyAdd(e, wj, l3); sum = Vector256.FusedMultiplyAdd(v3, e, sum);
             sum.Store(g + j);
+            wj = Vector256.Load(w + j + 8);
+            sum = Vector256.Load(g + j + 8);
+            e = Vector256.Load(e0 + j + 8); h0 = Vector256.FusedMultiplyAdd(e, wj, h0); sum = Vector256.FusedMultiplyAdd(v0, e, sum);
+            e = Vector256.Load(e1 + j + 8); h1 = Vector256.FusedMultiplyAdd(e, wj, h1); sum = Vector256.FusedMultiplyAdd(v1, e, sum);
+            e = Vector256.Load(e2 + j + 8); h2 = Vector256.FusedMultiplyAdd(e, wj, h2); sum = Vector256.FusedMultiplyAdd(v2, e, sum);
+            e = Vector256.Load(e3 + j + 8); h3 = Vector256.FusedMultiplyAdd(e, wj, h3); sum = Vector256.FusedMultiplyAdd(v3, e, sum);
+            sum.Store(g + j + 8);
         }
-        s[0] = c * Sum(s0);
-        s[1] = c * Sum(s1);
-        s[2] = c * Sum(s2);
-        s[3] = c * Sum(s3);
+        s[0] = c * Sum(l0 + h0);
+        s[1] = c * Sum(l1 + h1);
+        s[2] = c * Sum(l2 + h2);
+        s[3] = c * Sum(l3 + h3);
     }
 
     /// <summary>y += sum_i a[i] x_i over four rows.</summary>
     public static void AddScaled4(float* y, float* a, float* x0, float* x1, float* x2, float* x3, int d)
     {
+        var j = 0;
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<float> b0 = Vector512.Create(a[0]), b1 = Vector512.Create(a[1]), b2 = Vector512.Create(a[2]), b3 = Vector512.Create(a[3]);
+            for (; j < d; j += 16)
+            {
+                var sum = Vector512.FusedMultiplyAdd(b0, Vector512.Load(x0 + j), Vector512.Load(y + j));
+                sum = Vector512.FusedMultiplyAdd(b1, Vector512.Load(x1 + j), sum);
+                sum = Vector512.FusedMultiplyAdd(b2, Vector512.Load(x2 + j), sum);
+                Vector512.FusedMultiplyAdd(b3, Vector512.Load(x3 + j), sum).Store(y + j);
+            }
+            return;
+        }
         V a0 = Vector256.Create(a[0]), a1 = Vector256.Create(a[1]), a2 = Vector256.Create(a[2]), a3 = Vector256.Create(a[3]);
-        for (var j = 0; j < d; j += 8)
+        for (; j < d; j += 8)
         {
             var sum = Vector256.FusedMultiplyAdd(a0, Vector256.Load(x0 + j), Vector256.Load(y + j));
             sum = Vector256.FusedMultiplyAdd(a1, Vector256.Load(x1 + j), sum);
