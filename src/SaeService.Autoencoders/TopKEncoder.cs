@@ -23,11 +23,13 @@ internal sealed class TopKRows(int rows, int k)
 /// </remarks>
 internal sealed unsafe class TopKEncoder
 {
-    private const int BlockBytes = 384 << 10, GroupBytes = 64 << 10;
+    private const int BlockBytes = 384 << 10, GroupBytes = 64 << 10, DenseRows = 32;
     private readonly int d, k, maxRows;
     private readonly Lanes lanes;
     private readonly Screen screen;
     private readonly Scratch?[] scratch;
+    private readonly DenseScratch?[] dense;
+    private int latents;
     private float* weights, biases;   // [F, d], [F]
     private int* names;               // [latents]; null: all of them
     private float alpha;              // threshold / norm of the row, from the batch before
@@ -45,6 +47,13 @@ internal sealed unsafe class TopKEncoder
         public readonly AlignedBuffer<int> Latent = new(new Candidates(1, k).Capacity + 8);
     }
 
+    private sealed class DenseScratch(int stride)
+    {
+        public readonly int Stride = stride;
+        public readonly AlignedBuffer<float> All = new((long)DenseRows * stride), Value = new(stride);   // [rows, stride], [stride]
+        public readonly AlignedBuffer<int> Latent = new(stride);
+    }
+
     /// <param name="d">Padded width of a row, a multiple of 16.</param>
     /// <param name="maxLatents">Most latents that will be packed.</param>
     /// <param name="k">Kept for a row.</param>
@@ -56,6 +65,7 @@ internal sealed unsafe class TopKEncoder
         (this.d, this.k, this.maxRows, this.lanes) = (d, k, maxRows, lanes);
         screen = Screen.Create(d, maxLatents, screenName);
         scratch = new Scratch[lanes.Count];
+        dense = new DenseScratch[lanes.Count];
     }
 
     public string ScreenName => screen.Name;
@@ -66,8 +76,13 @@ internal sealed unsafe class TopKEncoder
         weights = w;
         biases = b;
         names = selected;
-        screen.Pack(w, b, count, selected, lanes);
+        latents = count;
+        if (!Dense)
+            screen.Pack(w, b, count, selected, lanes);
     }
+
+    /// <summary>So much of a row is kept that screening saves nothing: of the dead latents, mostly.</summary>
+    private bool Dense => (long)k * 12 >= latents;
 
     /// <param name="x">[rows, d], centred.</param>
     /// <param name="rows">At most the maximum named at construction.</param>
@@ -75,6 +90,11 @@ internal sealed unsafe class TopKEncoder
     public void Encode(float* x, int rows, TopKRows result)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, maxRows);
+        if (Dense)
+        {
+            EncodeDense(x, rows, result);
+            return;
+        }
         var most = Math.Max(4, BlockBytes / screen.RowBytes / screen.TileRows) * screen.TileRows;
         var size = (Math.Min(most, (rows + 4 * lanes.Count - 1) / (4 * lanes.Count)) + screen.TileRows - 1) / screen.TileRows * screen.TileRows;
         lanes.For((rows + size - 1) / size, (block, lane) =>
@@ -122,9 +142,9 @@ internal sealed unsafe class TopKEncoder
         {
             var row = rowIds[i];
             float* values = narrowed[i] ? s.Candidates.Values(i) : s.Value.Pointer;
-            var latents = narrowed[i] ? s.Candidates.Latents(i) : s.Latent.Pointer;
+            var indices = narrowed[i] ? s.Candidates.Latents(i) : s.Latent.Pointer;
             var n = narrowed[i] ? s.Candidates.Count(i) : AmongAll(x + (long)row * d, s);
-            n = TopK.Select(values, latents, n, k, out var least);
+            n = TopK.Select(values, indices, n, k, out var least);
             if (s.Guess.Pointer[i] > 0 && !(least > s.Guess.Pointer[i]))
             {
                 s.Again.Pointer[again++] = row;
@@ -134,13 +154,60 @@ internal sealed unsafe class TopKEncoder
             for (var j = 0; j < n; j++)
                 if (values[j] > 0)
                 {
-                    result.Index.Pointer[(long)row * k + kept] = latents[j];
+                    result.Index.Pointer[(long)row * k + kept] = indices[j];
                     result.Value.Pointer[(long)row * k + kept++] = values[j];
                 }
             result.Count.Pointer[row] = kept;
         }
         return again;
     }
+
+    /// <summary>All pre-activations of a few rows at a time, a group of latents at a time, and then the k largest of each row.</summary>
+    private void EncodeDense(float* x, int rows, TopKRows result) => lanes.For((rows + DenseRows - 1) / DenseRows, (block, lane) =>
+    {
+        var s = dense[lane] is { } mine && mine.Stride >= latents + 8 ? mine : dense[lane] = new(latents + 8);
+        var (first, count) = (block * DenseRows, Math.Min(DenseRows, rows - (block * DenseRows)));
+        var group = Math.Max(GroupBytes / sizeof(float) / d / 4, 1) * 4;
+        var dots = stackalloc float[8];
+        for (var start = 0; start < latents; start += group)
+            for (var i = 0; i < count; i += 2)
+            {
+                var second = Math.Min(i + 1, count - 1);
+                float* x0 = x + (long)(first + i) * d, x1 = x + (long)(first + second) * d;
+                float* v0 = s.All.Pointer + (long)i * s.Stride, v1 = s.All.Pointer + (long)second * s.Stride;
+                for (var at = start; at < Math.Min(start + group, latents); at += 4)
+                {
+                    var some = Math.Min(4, latents - at);
+                    int f0 = NameOf(at), f1 = NameOf(at + Math.Min(1, some - 1)), f2 = NameOf(at + Math.Min(2, some - 1)), f3 = NameOf(at + some - 1);
+                    RowKernel.Dot2x4(x0, x1, weights + (long)f0 * d, weights + (long)f1 * d, weights + (long)f2 * d, weights + (long)f3 * d, dots, d);
+                    for (var c = 0; c < some; c++)
+                    {
+                        var bias = biases[NameOf(at + c)];
+                        v0[at + c] = dots[c] + bias;
+                        v1[at + c] = dots[4 + c] + bias;
+                    }
+                }
+            }
+        for (var i = 0; i < count; i++)
+        {
+            var values = s.All.Pointer + (long)i * s.Stride;
+            var n = 0;
+            for (var at = 0; at < latents; at++)
+            {
+                // Without a branch: half of them are positive, in no order.
+                var value = values[at];
+                s.Value.Pointer[n] = value;
+                s.Latent.Pointer[n] = at;
+                n += value > 0 ? 1 : 0;
+            }
+            n = TopK.Select(s.Value.Pointer, s.Latent.Pointer, n, k, out _);
+            s.Latent.Slice(0, n).CopyTo(result.Index.Slice((long)(first + i) * k, k));
+            s.Value.Slice(0, n).CopyTo(result.Value.Slice((long)(first + i) * k, k));
+            result.Count.Pointer[first + i] = n;
+        }
+    });
+
+    private int NameOf(int position) => names == null ? position : names[position];
 
     /// <summary>
     /// The candidates' pre-activations in place of their screened values; 0 for those that are not positive. A group of latents at a time for all
@@ -150,22 +217,22 @@ internal sealed unsafe class TopKEncoder
     {
         s.Cursor.Span.Clear();
         var group = Math.Max(GroupBytes / sizeof(float) / d, 1);
-        if (k * group < screen.Latents)
-            group = screen.Latents;   // less than one candidate of a row in a group: nothing to share
-        for (var end = group; end - group < screen.Latents; end += group)
+        if (k * group < latents)
+            group = latents;   // less than one candidate of a row in a group: nothing to share
+        for (var end = group; end - group < latents; end += group)
             for (var i = 0; i < narrowed.Length; i++)
             {
                 if (!narrowed[i])
                     continue;
                 var (from, count) = (s.Cursor.Pointer[i], s.Candidates.Count(i));
-                var latents = s.Candidates.Latents(i);
+                var mine = s.Candidates.Latents(i);
                 var to = from;
-                while (to < count && latents[to] < end)
+                while (to < count && mine[to] < end)
                     to++;
                 s.Cursor.Pointer[i] = to;
                 var row = x + (long)rowIds[i] * d;
                 for (; from < to; from += 4)
-                    PreActivations(row, latents + from, Math.Min(4, to - from), s.Candidates.Values(i) + from);
+                    PreActivations(row, mine + from, Math.Min(4, to - from), s.Candidates.Values(i) + from);
             }
     }
 
@@ -175,9 +242,9 @@ internal sealed unsafe class TopKEncoder
         var (n, threshold) = (0, 0f);
         var four = stackalloc int[4];
         var values = stackalloc float[4];
-        for (var position = 0; position < screen.Latents; position += 4)
+        for (var position = 0; position < latents; position += 4)
         {
-            var some = Math.Min(4, screen.Latents - position);
+            var some = Math.Min(4, latents - position);
             for (var i = 0; i < some; i++)
                 four[i] = position + i;
             PreActivations(x, four, some, values);
@@ -195,13 +262,12 @@ internal sealed unsafe class TopKEncoder
     }
 
     /// <summary>ReLU of the pre-activations of up to four latents.</summary>
-    private void PreActivations(float* x, int* latents, int count, float* values)
+    private void PreActivations(float* x, int* positions, int count, float* values)
     {
         var at = stackalloc int[4];
         for (var i = 0; i < 4; i++)
         {
-            var position = latents[Math.Min(i, count - 1)];
-            at[i] = names == null ? position : names[position];
+            at[i] = NameOf(positions[Math.Min(i, count - 1)]);
         }
         var dots = stackalloc float[4];
         RowKernel.Dot4(x, weights + (long)at[0] * d, weights + (long)at[1] * d, weights + (long)at[2] * d, weights + (long)at[3] * d, dots, d);

@@ -19,6 +19,11 @@ public sealed unsafe class RowKernelTests
         for (var i = 0; i < 4; i++)
             Assert.Equal(RowKernel.Dot(Row(0), Row(1 + i), D), dots[i]);
 
+        var eight = stackalloc float[8];
+        RowKernel.Dot2x4(Row(0), Row(5), Row(1), Row(2), Row(3), Row(4), eight, D);
+        for (var i = 0; i < 8; i++)
+            Assert.Equal(RowKernel.Dot(i < 4 ? Row(0) : Row(5), Row(1 + (i % 4)), D), eight[i]);
+
         var a = stackalloc float[] { 0.5f, -1.25f, 3, 0.1f };
         const float C = 0.7f;
         var sum = Copy(Row(6));
