@@ -32,11 +32,16 @@ public sealed record Provenance
 
 public sealed record FileHash(string Path, long Bytes, string Sha256);
 
-public sealed record ModelProvenance(string Name, string? Revision, string Family, string Type, int Layers, int DModel, string Hook, IReadOnlyList<FileHash> Files);
+/// <param name="Revision">Commit of the hub that the files are of; null where the model is a folder.</param>
+/// <param name="Licence">As its card declares it; null where that is not known.</param>
+public sealed record ModelProvenance(string Name, string? Revision, string Family, string Type, int Layers, int DModel, string Hook, IReadOnlyList<FileHash> Files,
+    string? Licence = null);
 
 /// <param name="Split">How documents were parted, in words.</param>
 /// <param name="SplitSha256">Of the lines "document TAB part", in corpus order; the list itself is at <c>/v1/jobs/{id}/exports/split.json</c>.</param>
-public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, string Split, string SplitSha256, string Text);
+/// <param name="Revision">Commit that the files are of, where they were fetched.</param>
+/// <param name="Licence">As the catalogue or the data set's card declares it; null where that is not known.</param>
+public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, string Split, string SplitSha256, string Text, string? Revision = null, string? Licence = null);
 
 /// <summary>One layer's autoencoder and how faithful it is on held-out tokens.</summary>
 /// <param name="Fvu">Fraction of variance unexplained; x̂ = mean gives 1.</param>

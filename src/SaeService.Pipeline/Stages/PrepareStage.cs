@@ -24,7 +24,8 @@ internal static class PrepareStage
                 $"The tokenizer has {tokenizer.VocabularySize} tokens, the model's embedding {folder.Description.VocabularySize} rows.", "$.model.id");
         var hashes = folder.Hashes();
         var model = new ModelProvenance(request.Model.Id, request.Model.Revision, folder.Description.Family, folder.Description.Type, folder.Description.Layers,
-            folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))]);
+            folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))],
+            fetched.Licence);
 
         using var fetchedData = context.FetchDataset(from: 0.45, upTo: 0.5);
         context.Progress(0.5, message: "reading and aligning the data set");
@@ -62,7 +63,8 @@ internal static class PrepareStage
         var report = corpus!.Report;
         var used = dataset.Files.Where(f => splits is null || splits.Contains(f.Split)).Concat(extra?.Files ?? []);
         var data = new DataProvenance(request.Dataset.Id, [.. used.Select(f => new FileHash(f.Name, f.Bytes, f.ComputeSha256()))], report.Split, report.SplitSha256,
-            report.ReconstructedSentences == 0 ? "original" : report.ReconstructedSentences == report.Sentences ? "reconstructed" : $"reconstructed in {report.ReconstructedSentences} sentences");
+            report.ReconstructedSentences == 0 ? "original" : report.ReconstructedSentences == report.Sentences ? "reconstructed" : $"reconstructed in {report.ReconstructedSentences} sentences",
+            request.Dataset.Revision, fetchedData?.Licence);
         var inputs = new PreparedInputs
         {
             Model = model,
