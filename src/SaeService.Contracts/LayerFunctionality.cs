@@ -41,7 +41,7 @@ public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, 
 /// <summary>One layer's autoencoder and how faithful it is on held-out tokens.</summary>
 /// <param name="Fvu">Fraction of variance unexplained; x̂ = mean gives 1.</param>
 /// <param name="L0">Mean number of active latents a token.</param>
-/// <param name="Dead">Share of latents that fired on no held-out or training token of the last pass.</param>
+/// <param name="Dead">Share of latents that fired on no held-out token.</param>
 /// <param name="Gate"><c>pass</c> or <c>unfaithful</c> (FVU above 0.3).</param>
 public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate, string Sha256)
 {

@@ -10,7 +10,7 @@ public sealed class ToyBenchmarkTests
     {
         using var scratch = new Scratch();
         var generator = new BasePaperGenerator(ToyFiring.UncorrelatedFixed, seed: 5, features: 32, dim: 64, nonzero: 2);
-        generator.Write(scratch["rows"], 4);
+        generator.Write(scratch["rows"], 4, cancel: TestContext.Current.CancellationToken);
         using var activations = ActivationFile.Open(scratch["rows"], 64);
         var settings = new TopKSettings(64, 32, 4, TrainTokens: 600 * 256, BatchTokens: 256, LearningRate: 8e-3);
         var trainer = new TopKTrainer(settings, activations, [.. Enumerable.Range(0, 4 * ToyGenerator.BlockRows)]);
