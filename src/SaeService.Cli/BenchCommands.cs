@@ -34,7 +34,7 @@ internal static class BenchCommands
             AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => [0],
         };
-        var rate = new Option<double?>("--learning-rate") { Description = "Peak learning rate, instead of the benchmark's own" };
+        var rate = new Option<double?>("--learning-rate") { Description = "Peak learning rate, instead of the trainer's own" };
         var threads = new Option<int?>("--threads") { Description = "All processors where absent; the results do not depend on it" };
         var folder = new Option<DirectoryInfo>("--folder")
         {

@@ -22,7 +22,7 @@ public sealed record ToyRun(int Steps = 1500, int Seed = 0)
     /// </summary>
     public int TrainBlocks { get; init; } = 256;
 
-    /// <summary>Peak learning rate; absent: that of <see cref="ToyBenchmark.LearningRate"/>.</summary>
+    /// <summary>Peak learning rate; absent: the trainer's own, <see cref="TopKSettings.DefaultLearningRate"/>.</summary>
     public double? LearningRate { get; init; }
 
     /// <summary>Absent: all processors.</summary>
@@ -60,7 +60,7 @@ public static class ToyBenchmark
     [
         new("correlated", 512, 5),
         new("correlated", 1024, 8),
-        new("uncorrelated", 512, 3),
+        new("uncorrelated", 512, 2),
         new("correlated-fixed", 512, 5),
         new("uncorrelated-fixed", 512, 5),
         new(SynthGenerator.ScaledName, 256, 8),
@@ -112,11 +112,8 @@ public static class ToyBenchmark
         }
     }
 
-    /// <summary>Higher than the default of real activations: these data have no noise, and what is to be found in them is all there is.</summary>
-    public static double LearningRate(ToyCase toy) => toy.Generator == SynthGenerator.ScaledName ? 2e-3 : 8e-3;
-
     private static TopKSettings SettingsOf(ToyCase toy, ToyRun run, int dim) =>
-        new TopKSettings(dim, toy.N, toy.K, run.Seed, (long)run.Steps * run.Batch, run.Batch, run.LearningRate ?? LearningRate(toy)).Validate();
+        new TopKSettings(dim, toy.N, toy.K, run.Seed, (long)run.Steps * run.Batch, run.Batch, run.LearningRate).Validate();
 
     private static ToyResult Train(ToyCase toy, ToyRun run, ToyGenerator generator, ActivationFile activations, CancellationToken cancel)
     {

@@ -59,7 +59,8 @@ public sealed class DictionaryRecoveryTests
             for (var i = 0; i < rows; i++)
             {
                 int[] t = [.. Enumerable.Range(0, 6).Where(_ => random.NextDouble() < 0.4)];
-                int[] l = [.. Enumerable.Range(0, 4).Where(f => t.Contains(nearest[f]) ? random.NextDouble() < 0.8 : random.NextDouble() < 0.2)];   // the last is dead
+                // The last latent is dead.
+                int[] l = [.. Enumerable.Range(0, 4).Where(f => random.NextDouble() < (t.Contains(nearest[f]) ? 0.8 : 0.2))];
                 truth.Add(t, t.Select(_ => 1f).ToArray());
                 learned.Add(l, l.Select(_ => 2f).ToArray());
                 truths.Add([.. t]);

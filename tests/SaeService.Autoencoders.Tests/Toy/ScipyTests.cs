@@ -64,7 +64,8 @@ public sealed class ScipyTests
             var total = found.Index().Where(f => f.Item >= 0).Sum(f => matrix.Cost[f.Index * matrix.Columns + f.Item]);
             Assert.Equal(expected.GetProperty("total").GetDouble(), total, 1e-6 * Math.Max(1, Math.Abs(total) / 1e3));
             if (matrix.Cost.Distinct().Count() == matrix.Cost.Length)
-                Assert.Equal(expected.GetProperty("rows").EnumerateArray().Zip(expected.GetProperty("columns").EnumerateArray(), (r, c) => (r.GetInt32(), c.GetInt32())),
+                Assert.Equal(
+                    expected.GetProperty("rows").EnumerateArray().Zip(expected.GetProperty("columns").EnumerateArray(), (r, c) => (r.GetInt32(), c.GetInt32())),
                     found.Index().Where(f => f.Item >= 0).Select(f => (f.Index, f.Item)));
         }
         foreach (var (at, expected) in z.Zip(Numbers("cdf")))

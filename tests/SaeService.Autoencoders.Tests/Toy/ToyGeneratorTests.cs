@@ -192,7 +192,10 @@ public sealed class ToyGeneratorTests
         Assert.Equal([null, 0, 0, 1, 1, 2], Enumerable.Range(0, 6).Select(tree.Parent));
         Assert.Equal((5, 1), tree.Children(2));
         var q = tree.Compensated([0.5, 0.2, 0.1, 0.04, 0.02, 0.05]);
-        double[] expected = [0.5, 0.2 / 0.5 * (1 + 0.1 / 0.5), 0.1 / 0.5 * (1 + 0.2 / 0.5), 0.04 / 0.2 * (1 + 0.02 / 0.2), 0.02 / 0.2 * (1 + 0.04 / 0.2), 0.05 / 0.1];
+        double[] expected =
+        [
+            0.5, 0.2 / 0.5 * (1 + 0.1 / 0.5), 0.1 / 0.5 * (1 + 0.2 / 0.5), 0.04 / 0.2 * (1 + 0.02 / 0.2), 0.02 / 0.2 * (1 + 0.04 / 0.2), 0.05 / 0.1,
+        ];
         Assert.All(expected.Zip(q), pair => Assert.Equal(pair.First, pair.Second, 1e-12));
     }
 
@@ -226,7 +229,8 @@ public sealed class ToyGeneratorTests
         for (var f = 0; f < p.Length; f++)
         {
             var deviation = Math.Sqrt(rows * p[f] * (1 - p[f]));
-            Assert.True(Math.Abs(fired[f] - rows * p[f]) < 5 * deviation + 3 + fallback, $"feature {f} fired {fired[f]} times, {rows * p[f]} ± {deviation} were expected");
+            Assert.True(Math.Abs(fired[f] - rows * p[f]) < 5 * deviation + 3 + fallback,
+                $"feature {f} fired {fired[f]} times, {rows * p[f]} ± {deviation} were expected");
         }
     }
 
