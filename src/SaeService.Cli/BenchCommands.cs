@@ -105,7 +105,7 @@ internal static class BenchCommands
         // Away from a terminal there is no width to fit: let no cell be cut.
         if (Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = 200;
-        var table = new Table().RoundedBorder().Title("One row a trained autoencoder; others' as published, in grey");
+        var table = new Table().RoundedBorder().Title("One row a trained autoencoder; in grey, the floor and figures of others");
         foreach (var column in new[] { "generator", "n", "k", "MMCS", "MCC", "FVU", "dead", "F1", "seconds", "whose" })
             table.AddColumn(column);
         foreach (var group in results.GroupBy(r => (r.Generator, r.N, r.K)))
@@ -115,19 +115,19 @@ internal static class BenchCommands
                     Text(r.Seconds, 0), $"ours, seed {r.Seed}");
             var floor = group.First();
             AddGrey(table, floor.Generator, floor.N, null, floor.RandomMmcs, floor.RandomMcc, null, null, null, "random directions: the floor");
-            foreach (var p in floor.Published)
-                AddPublished(table, p);
+            foreach (var p in floor.Peers)
+                AddPeer(table, p);
         }
         if (results.Exists(r => r.Generator == SynthGenerator.ScaledName))
-            foreach (var p in PublishedResult.All.Where(p => !ToyBenchmark.Generators.Contains(p.Generator)))
-                AddPublished(table, p);
+            foreach (var p in PeerResult.All.Where(p => !ToyBenchmark.Generators.Contains(p.Generator)))
+                AddPeer(table, p);
         AnsiConsole.Write(table);
         AnsiConsole.MarkupLine("[grey]MMCS: mean over true features of the largest cosine to a learned one. MCC: mean |cosine| of the best one-to-one pairs."
             + " F1: of a latent firing for its nearest feature. FVU, dead and F1 on rows that were not trained on.[/]");
     }
 
-    private static void AddPublished(Table table, PublishedResult p) =>
-        AddGrey(table, p.Generator, p.N, p.K, p.Mmcs, p.Mcc, p.Fvu, p.Dead, p.Seconds, "published: " + p.Source);
+    private static void AddPeer(Table table, PeerResult p) =>
+        AddGrey(table, p.Generator, p.N, p.K, p.Mmcs, p.Mcc, p.Fvu, p.Dead, p.Seconds, p.Source);
 
     private static void AddGrey(Table table, string generator, int n, int? k, double? mmcs, double? mcc, double? fvu, int? dead, double? seconds,
         string whose) =>

@@ -25,14 +25,14 @@ public sealed class BenchTests
             var (status, output) = await RunAsync(home, keepHome: true, "--generator", "uncorrelated", "correlated", "--folder", home, "--json", file);
             Assert.True(status == 0, output);
             Assert.Contains("random directions: the floor", output, StringComparison.Ordinal);
-            Assert.Contains("published: dictionary_learning", output, StringComparison.Ordinal);
+            Assert.Contains("dictionary_learning TopK", output, StringComparison.Ordinal);
             var rows = JsonNode.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken))!.AsArray();
             Assert.Equal([("correlated", 512, 5), ("correlated", 1024, 8), ("uncorrelated", 512, 2)],
                 rows.Select(r => (r!["generator"]!.GetValue<string>(), r["n"]!.GetValue<int>(), r["k"]!.GetValue<int>())));
             foreach (var row in rows)
                 foreach (var figure in new[] { "mmcs", "mcc", "fvu", "dead", "seconds", "random_mmcs", "random_mcc" })
                     Assert.True(row![figure]!.GetValue<double>() >= 0, figure);
-            Assert.Equal(0.916, rows[1]!["published"]![0]!["mmcs"]!.GetValue<double>());
+            Assert.Equal(0.916, rows[1]!["peers"]![0]!["mmcs"]!.GetValue<double>());
             Assert.Equal(["rows.json"], Directory.GetFiles(home).Select(Path.GetFileName));
 
             (status, output) = await RunAsync(home, keepHome: true, "--generator", "uncorrelated", "--n", "64", "--k", "3", "--seed", "1", "2", "--json");

@@ -37,11 +37,11 @@ public sealed record ToyRun(int Steps = 1500, int Seed = 0)
 /// <param name="RandomMcc">MCC of the same.</param>
 /// <param name="Seconds">Of training alone.</param>
 /// <param name="GenerateSeconds">Of writing the file of rows, which other autoencoders on the same data share.</param>
-/// <param name="Published">Rows of others for the same generator, n and k.</param>
+/// <param name="Peers">Figures of others for the same generator, n and k.</param>
 public sealed record ToyResult(string Generator, int N, int K, int Seed, int Steps, int Batch, long DistinctRows, double LearningRate,
     double Mmcs, double Mcc, double Uniqueness, double Fvu, int Dead, double L0, double TrueL0, double NormRatio,
     double Precision, double Recall, double F1, double RandomMmcs, double RandomMcc, double Seconds, double GenerateSeconds,
-    IReadOnlyList<PublishedResult> Published);
+    IReadOnlyList<PeerResult> Peers);
 
 /// <summary>
 /// How well autoencoders find a dictionary that is known: the toy data of the base paper, as its code has them and as its text means them, and SynthSAEBench
@@ -134,7 +134,7 @@ public static class ToyBenchmark
         return new(toy.Generator, toy.N, toy.K, run.Seed, run.Steps, run.Batch, trainRows, settings.PeakLearningRate,
             found.Mmcs, found.Mcc, found.Uniqueness, quality.Fvu, quality.Dead, quality.L0, trueL0, quality.NormRatio,
             agreement.Precision, agreement.Recall, agreement.F1, floor.Mmcs, floor.Mcc, seconds, 0,
-            [.. PublishedResult.All.Where(p => p.Generator == toy.Generator && p.N == toy.N && (p.K ?? toy.K) == toy.K)]);
+            [.. PeerResult.All.Where(p => p.Generator == toy.Generator && p.N == toy.N && (p.K ?? toy.K) == toy.K)]);
     }
 
     private static DictionaryRecovery Recovery(ToyGenerator generator, TopKAutoencoder sae) =>

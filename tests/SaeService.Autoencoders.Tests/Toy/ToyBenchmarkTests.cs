@@ -25,7 +25,7 @@ public sealed class ToyBenchmarkTests
     }
 
     [Fact]
-    public void A_run_gives_a_row_a_case_with_its_floor_and_what_others_published_and_leaves_no_file()
+    public void A_run_gives_a_row_a_case_with_its_floor_and_what_others_have_and_leaves_no_file()
     {
         using var scratch = new Scratch();
         var run = new ToyRun(Steps: 8) { Batch = 512, TrainBlocks = 1 };
@@ -34,8 +34,8 @@ public sealed class ToyBenchmarkTests
             TestContext.Current.CancellationToken);
         Assert.Empty(Directory.GetFiles(scratch.Folder));
         Assert.Equal([("uncorrelated", 512, 3), ("uncorrelated", 64, 2), ("correlated", 512, 5)], results.Select(r => (r.Generator, r.N, r.K)));
-        Assert.Equal([2, 0, 1], results.Select(r => r.Published.Count));
-        Assert.Equal((0.703, 0.082), (results[2].Published[0].Mmcs, results[2].Published[0].Fvu));
+        Assert.Equal([2, 0, 1], results.Select(r => r.Peers.Count));
+        Assert.Equal((0.703, 0.082), (results[2].Peers[0].Mmcs, results[2].Peers[0].Fvu));
         foreach (var r in results)
         {
             Assert.InRange(r.RandomMmcs, 0.1, 0.25);
@@ -51,7 +51,7 @@ public sealed class ToyBenchmarkTests
         // The same figures again, on another number of threads.
         var again = new List<ToyResult>();
         ToyBenchmark.Run([new("correlated", 512, 5)], run with { Threads = 1 }, scratch.Folder, again.Add, TestContext.Current.CancellationToken);
-        Assert.Equal(results[2] with { Seconds = 0, GenerateSeconds = 0, Published = [] }, again[0] with { Seconds = 0, GenerateSeconds = 0, Published = [] });
+        Assert.Equal(results[2] with { Seconds = 0, GenerateSeconds = 0, Peers = [] }, again[0] with { Seconds = 0, GenerateSeconds = 0, Peers = [] });
     }
 
     [Fact]
