@@ -1,19 +1,60 @@
 namespace SaeService.Autoencoders;
 
-/// <summary>How faithful an autoencoder is on a set of rows.</summary>
-/// <param name="Tokens">Rows looked at.</param>
-/// <param name="Fvu">sum ‖x - x̂‖² / sum ‖x - mean‖², both over all rows; a reconstruction by the mean gives 1; NaN where the rows do not vary.</param>
-/// <param name="L0">Mean number of active latents on a row.</param>
-/// <param name="Fired">Rows on which each latent is active, [F].</param>
-/// <param name="MeanMaxCosine">Mean over latents of the largest cosine of their decoder row to another one's (0 where all are negative).</param>
-/// <param name="MaxCosine">Largest cosine between two decoder rows: near 1, two latents are one.</param>
-public sealed record SaeQuality(long Tokens, double Fvu, double L0, IReadOnlyList<long> Fired, double MeanMaxCosine, double MaxCosine)
+/// <summary>
+/// How faithful an autoencoder is on a set of rows, by published formulas. Sums run over all rows that were looked at, in float64; a mean over batches of
+/// ratios, which depends on the size of the batches, is only in <see cref="ExplainedVarianceLegacy"/>.
+/// </summary>
+public sealed record SaeQuality
 {
     /// <summary>Bins of <see cref="LogDensityHistogram"/>: eight a decade from 10^-6 to 1; rarer latents count in the first.</summary>
     public const int DensityBins = 48;
     private const int BinsPerDecade = 8, Decades = 6;
 
+    /// <summary>Rows looked at.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>
+    /// Fraction of variance unexplained: sum ‖x - x̂‖² / sum ‖x - mean‖², the mean over all rows (Cunningham et al. 2023, arXiv 2309.08600). A reconstruction
+    /// by the mean gives 1; NaN where the rows do not vary.
+    /// </summary>
+    public required double Fvu { get; init; }
+
+    /// <summary>1 - FVU, as SAELens has it since 6.45.1.</summary>
     public double ExplainedVariance => 1 - Fvu;
+
+    /// <summary>
+    /// Mean over rows of 1 - ‖x - x̂‖² / ‖x - mean of its block of 2048‖²: what older SAELens and SAEBench report, for comparison with their figures. Rows that
+    /// are the mean of their block are left out; NaN where all are.
+    /// </summary>
+    public required double ExplainedVarianceLegacy { get; init; }
+
+    /// <summary>Mean over rows of the cosine between x and x̂ (SAEBench's cossim); 0 for a row where either is 0.</summary>
+    public required double Cosine { get; init; }
+
+    /// <summary>
+    /// Mean over rows of ‖x̂‖ / ‖x‖ (SAEBench's l2_ratio): below 1, reconstructions are too short. Rows of zeros are left out; NaN where all are.
+    /// </summary>
+    public required double NormRatio { get; init; }
+
+    /// <summary>
+    /// γ = sum ‖x̂‖² / sum ⟨x̂, x⟩, the factor by which the reconstructions are best divided: below 1 they shrink (defined by Rajamanoharan et al. 2024, arXiv
+    /// 2404.16014). NaN where they are all 0.
+    /// </summary>
+    public required double RelativeReconstructionBias { get; init; }
+
+    /// <summary>Mean number of active latents on a row.</summary>
+    public required double L0 { get; init; }
+
+    /// <summary>Rows on which each latent is active, [F].</summary>
+    public required IReadOnlyList<long> Fired { get; init; }
+
+    /// <summary>Mean over latents of the largest |cosine| of their decoder row to another's.</summary>
+    public required double DecoderCosineMean { get; init; }
+
+    /// <summary>Largest |cosine| between two decoder rows: near 1, two latents are one.</summary>
+    public required double DecoderCosineMax { get; init; }
+
+    /// <summary>Latents active on none of the rows.</summary>
     public int Dead => Fired.Count(n => n == 0);
     public double DeadShare => (double)Dead / Fired.Count;
 
@@ -31,8 +72,8 @@ public sealed record SaeQuality(long Tokens, double Fvu, double L0, IReadOnlyLis
     }
 }
 
-/// <summary>Measures an autoencoder in one streaming pass; sums are float64, memory is one block of rows.</summary>
-public static unsafe class Quality
+/// <summary>Measures an autoencoder in one streaming pass; memory is one block of rows.</summary>
+public static class Quality
 {
     private const int BlockRows = 2048;
 
@@ -49,9 +90,8 @@ public static unsafe class Quality
             throw new ArgumentException("there is no row to evaluate on", nameof(rows));
         var size = Math.Min(BlockRows, rows.Length);
         float[] x = new float[size * d], reconstruction = new float[size * d];   // [block, d]
-        var shifted = new double[d];                                             // sum (x - b_dec)
+        var sums = new ReconstructionSums(sae.DecoderBias);
         var fired = new long[sae.DSae];
-        double error = 0, total = 0;
         long active = 0;
         for (var first = 0; first < rows.Length; first += size)
         {
@@ -62,59 +102,21 @@ public static unsafe class Quality
             active += codes.NonZeros;
             foreach (var latent in codes.Index)
                 fired[latent]++;
-            for (var i = 0; i < n * d; i++)
-            {
-                // Around b_dec, which lies near the mean, so that the difference of large sums below stays exact.
-                double e = (double)x[i] - reconstruction[i], z = (double)x[i] - sae.DecoderBias[i % d];
-                error += e * e;
-                total += z * z;
-                shifted[i % d] += z;
-            }
+            sums.Add(x.AsSpan(0, n * d), reconstruction.AsSpan(0, n * d));
         }
-        foreach (var sum in shifted)
-            total -= sum * sum / rows.Length;
-        var (meanCosine, maxCosine) = DecoderCosines(sae);
-        return new(rows.Length, total > 0 ? error / total : double.NaN, (double)active / rows.Length, fired, meanCosine, maxCosine);
-    }
-
-    /// <summary>The two nearest decoder rows of each decoder row, of which one is itself: the encoder's kernel with k = 2.</summary>
-    private static (double Mean, double Max) DecoderCosines(TopKAutoencoder sae)
-    {
-        const int K = 2;
-        var (p, lanes, f) = (sae.Parameters, new Lanes(), sae.DSae);
-        if (f < 2)
-            return (0, 0);
-        var unit = new AlignedBuffer<float>(p.WDec.Length);
-        p.WDec.Span.CopyTo(unit.Span);
-        for (var i = 0; i < f; i++)
+        var cosines = DecoderCosines.Largest(sae, new Lanes());
+        return new()
         {
-            var row = unit.Pointer + (long)i * p.Stride;
-            var square = RowKernel.Dot(row, row, p.Stride);
-            if (square > 0)
-                RowKernel.Scale(row, 1 / MathF.Sqrt(square), p.Stride);
-        }
-        var block = Math.Min(f, BlockRows);
-        var encoder = new TopKEncoder(p.Stride, f, K, block, lanes);
-        var top = new TopKRows(block, K);
-        var noBias = new AlignedBuffer<float>(f);
-        encoder.Pack(unit.Pointer, noBias.Pointer, f);
-        double sum = 0, max = 0;
-        for (var first = 0; first < f; first += block)
-        {
-            var n = Math.Min(block, f - first);
-            encoder.Encode(unit.Pointer + (long)first * p.Stride, n, top);
-            for (var i = 0; i < n; i++)
-            {
-                var nearest = 0f;
-                for (var j = i * K; j < i * K + top.Count.Pointer[i]; j++)
-                    if (top.Index.Pointer[j] != first + i)
-                        nearest = Math.Max(nearest, top.Value.Pointer[j]);
-                sum += nearest;
-                max = Math.Max(max, nearest);
-            }
-        }
-        GC.KeepAlive(noBias);
-        GC.KeepAlive(unit);
-        return (sum / f, max);
+            Tokens = rows.Length,
+            Fvu = sums.Fvu,
+            ExplainedVarianceLegacy = sums.ExplainedVarianceLegacy,
+            Cosine = sums.Cosine,
+            NormRatio = sums.NormRatio,
+            RelativeReconstructionBias = sums.RelativeReconstructionBias,
+            L0 = (double)active / rows.Length,
+            Fired = fired,
+            DecoderCosineMean = cosines.Average(c => (double)c),
+            DecoderCosineMax = cosines.Max(),
+        };
     }
 }

@@ -46,9 +46,31 @@ public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, 
 /// <summary>One layer's autoencoder and how faithful it is on held-out tokens.</summary>
 /// <param name="Fvu">Fraction of variance unexplained; x̂ = mean gives 1.</param>
 /// <param name="L0">Mean number of active latents a token.</param>
-/// <param name="Dead">Share of latents that fired on no held-out or training token of the last pass.</param>
+/// <param name="Dead">Share of latents that fired on no held-out token.</param>
 /// <param name="Gate"><c>pass</c> or <c>unfaithful</c> (FVU above 0.3).</param>
-public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate, string Sha256);
+public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate, string Sha256)
+{
+    /// <summary>1 - FVU. This and what follows is null for jobs that ran before it was measured.</summary>
+    public double? ExplainedVariance { get; init; }
+
+    /// <summary>Mean over tokens of 1 - ‖x - x̂‖² / ‖x - mean of its block of 2048‖²: the figure of older SAELens and SAEBench, for comparison only.</summary>
+    public double? ExplainedVarianceLegacy { get; init; }
+
+    /// <summary>Mean cosine between a token's vector and its reconstruction.</summary>
+    public double? Cosine { get; init; }
+
+    /// <summary>Mean ‖x̂‖ / ‖x‖; below 1, reconstructions are too short.</summary>
+    public double? NormRatio { get; init; }
+
+    /// <summary>sum ‖x̂‖² / sum ⟨x̂, x⟩: by what the reconstructions are best divided (Rajamanoharan et al. 2024).</summary>
+    public double? RelativeReconstructionBias { get; init; }
+
+    /// <summary>Mean over latents of the largest |cosine| of their decoder row to another's.</summary>
+    public double? DecoderCosineMean { get; init; }
+
+    /// <summary>Largest |cosine| between two decoder rows; near 1, two latents are one.</summary>
+    public double? DecoderCosineMax { get; init; }
+}
 
 /// <summary>What was left after every filter.</summary>
 public sealed record Counts

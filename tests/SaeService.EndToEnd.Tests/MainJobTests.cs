@@ -48,6 +48,16 @@ public sealed class MainJobTests
                 Assert.InRange(bits, 0.02, task["entropy_bits"]!.GetValue<double>());
                 Assert.True(layer["shuffled_bits"]!.GetValue<double>() < 0.05);
             }
+        foreach (var sae in document["provenance"]!["sae"]!.AsArray())
+        {
+            double Of(string figure) => sae![figure]!.GetValue<double>();
+            Assert.Equal(1 - Of("fvu"), Of("explained_variance"), 2e-6);
+            foreach (var figure in new[] { "cosine", "norm_ratio", "relative_reconstruction_bias" })
+                Assert.InRange(Of(figure), 0.5, 1.1);
+            Assert.InRange(Of("explained_variance_legacy"), -1, Of("explained_variance") + 0.05);
+            Assert.InRange(Of("decoder_cosine_mean"), 0.05, Of("decoder_cosine_max"));
+            Assert.InRange(Of("decoder_cosine_max"), 0.1, 1);
+        }
         Assert.Empty(demo.LeftBehind());
     }
 

@@ -55,7 +55,16 @@ internal static class TrainStage
         var seconds = watch.Elapsed.TotalSeconds;
         var weights = artifacts[1].Sha256;
         var summary = new SaeProvenance(layer, "topk", settings.K, settings.DSae, settings.Seed, trainer.TotalTokens, Round(quality.Fvu), Round(quality.L0), Round(quality.DeadShare),
-            quality.Fvu <= FaithfulFvu ? "pass" : "unfaithful", weights);
+            quality.Fvu <= FaithfulFvu ? "pass" : "unfaithful", weights)
+        {
+            ExplainedVariance = RoundIfKnown(quality.ExplainedVariance),
+            ExplainedVarianceLegacy = RoundIfKnown(quality.ExplainedVarianceLegacy),
+            Cosine = RoundIfKnown(quality.Cosine),
+            NormRatio = RoundIfKnown(quality.NormRatio),
+            RelativeReconstructionBias = RoundIfKnown(quality.RelativeReconstructionBias),
+            DecoderCosineMean = RoundIfKnown(quality.DecoderCosineMean),
+            DecoderCosineMax = RoundIfKnown(quality.DecoderCosineMax),
+        };
         var training = new SaeTraining(seconds, (trainer.TotalTokens - resumedAt) / seconds,
             [.. trainer.Curve.Select(p => new TrainingPoint(p.Tokens, p.Fvu, p.AuxLoss, p.L0, p.DeadShare, p.LearningRate))], quality.LogDensityHistogram);
         var row = new LayerRow
@@ -113,4 +122,6 @@ internal static class TrainStage
     }
 
     private static double Round(double value) => Math.Round(value, 6);
+
+    private static double? RoundIfKnown(double value) => double.IsFinite(value) ? Round(value) : null;
 }
