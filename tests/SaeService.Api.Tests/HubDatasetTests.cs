@@ -75,8 +75,12 @@ public sealed class HubDatasetTests(HubApiFixture api) : IClassFixture<HubApiFix
                 return false;
             var form = await context.Request.ReadFormAsync(Ct);
             var sentences = form["data"].ToString().Split('.', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Length;
-            await Results(context, System.Text.Json.JsonSerializer.Serialize(new { model = "toy", result = "# newdoc\n" + string.Concat(Enumerable.Repeat(
-                "# sent_id = 1\n# text = Dogs see.\n1\tDogs\tdog\tNOUN\t_\t_\t2\tnsubj\t_\t_\n2\tsee\tsee\tVERB\t_\t_\t0\troot\t_\tSpaceAfter=No\n3\t.\t.\tPUNCT\t_\t_\t2\tpunct\t_\t_\n\n", sentences)) }));
+            await Results(context, System.Text.Json.JsonSerializer.Serialize(new
+            {
+                model = "toy",
+                result = "# newdoc\n" + string.Concat(Enumerable.Repeat(
+                "# sent_id = 1\n# text = Dogs see.\n1\tDogs\tdog\tNOUN\t_\t_\t2\tnsubj\t_\t_\n2\tsee\tsee\tVERB\t_\t_\t0\troot\t_\tSpaceAfter=No\n3\t.\t.\tPUNCT\t_\t_\t2\tpunct\t_\t_\n\n", sentences))
+            }));
             return true;
         };
         try

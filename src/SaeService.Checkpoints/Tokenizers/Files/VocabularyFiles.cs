@@ -27,8 +27,11 @@ internal static class VocabularyFiles
         var lower = config.Flag("do_lower_case", true);
         var normalizer = new Dictionary<string, object?>
         {
-            ["type"] = "BertNormalizer", ["clean_text"] = true, ["handle_chinese_chars"] = config.Flag("tokenize_chinese_chars", true),
-            ["strip_accents"] = config.Flag("strip_accents"), ["lowercase"] = lower,
+            ["type"] = "BertNormalizer",
+            ["clean_text"] = true,
+            ["handle_chinese_chars"] = config.Flag("tokenize_chinese_chars", true),
+            ["strip_accents"] = config.Flag("strip_accents"),
+            ["lowercase"] = lower,
         };
         int Id(string role, string usual) => ids.TryGetValue(config.Special(role) ?? usual, out var id) ? id : throw Invalid($"has no token '{config.Special(role) ?? usual}'");
         var processor = new PostProcessor();
