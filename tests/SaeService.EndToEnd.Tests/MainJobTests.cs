@@ -61,8 +61,22 @@ public sealed class MainJobTests
         using var __ = client;
 
         var request = Request.Replace("\"train_tokens\": 200000", "\"train_tokens\": 1500000");
-        var undisturbed = await client.SubmitAsync(request, ct);
-        Assert.Equal("succeeded", (await client.WaitForEndAsync(undisturbed, ct))["status"]!.GetValue<string>());
+        string undisturbed;
+        await using (var watch = new ResourceWatch(Path.Combine(service.Home, "artifacts")))
+        {
+            var told = await client.EstimateAsync(request, ct);
+            Assert.Null(told["refusal"]);
+            undisturbed = await client.SubmitAsync(request, ct);
+            var ended = await client.WaitForEndAsync(undisturbed, ct);
+            Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
+            var used = (Memory: ResourceWatch.PeakMemoryBytes(Assert.Single(service.Children("SaeService.Worker.dll"))), Disk: watch.PeakDiskBytes);
+            // What was said before anything ran, and what prepare said once it had counted the tokens.
+            foreach (var estimate in new[] { told["estimate"]!, ended["estimate"]! })
+            {
+                Assert.InRange(estimate["memory_bytes"]!.GetValue<double>() / used.Memory, 0.75, 1.25);
+                Assert.InRange(estimate["disk_bytes"]!.GetValue<double>() / used.Disk, 0.75, 1.25);
+            }
+        }
 
         var disturbed = await client.SubmitAsync(request, ct);
         // Far enough for a checkpoint, which is written every second here.
@@ -71,8 +85,7 @@ public sealed class MainJobTests
         Assert.Equal("running", seen["status"]!.GetValue<string>());
         SaeCommand.Signal(Assert.Single(service.Children("SaeService.Worker.dll")), "KILL");
 
-        var ended = await client.WaitForEndAsync(disturbed, ct);
-        Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
+        Assert.Equal("succeeded", (await client.WaitForEndAsync(disturbed, ct))["status"]!.GetValue<string>());
         var events = await client.Http.GetStringAsync($"/v1/jobs/{disturbed}/events?limit=200", ct);
         Assert.Contains("stage.retrying", events, StringComparison.Ordinal);
         Assert.Contains("resumed from the checkpoint", events, StringComparison.Ordinal);
