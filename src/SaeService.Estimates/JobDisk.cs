@@ -6,7 +6,8 @@ namespace SaeService.Estimates;
 /// <summary>Bytes of the files that a job has at its peak, which is just before it ends: activations are deleted then, the rest stays with the job.</summary>
 internal static class JobDisk
 {
-    public static Dictionary<string, long> Of(JobSize size)
+    /// <param name="checkpoints">Whether training takes long enough to write any.</param>
+    public static Dictionary<string, long> Of(JobSize size, bool checkpoints)
     {
         var sae = JobShapes.Sae(size);
         double words = size.Words, tasks = size.Labels.Count;
@@ -17,8 +18,8 @@ internal static class JobDisk
         {
             ["activations"] = 4L * size.Tokens * size.Model.DModel * size.Layers + size.Tokens * size.Layers + size.Words,
             ["autoencoders"] = size.Layers * autoencoder,
-            // Of the layer that is trained last, the new one written before the old one goes; what comes of the layer later takes their place.
-            ["checkpoint"] = Math.Max(0, 2 * TopKMemory.Checkpoint(sae.DIn, sae.DSae) - autoencoder - codes - labels),
+            // Where training takes long enough for any, of the layer that is trained last, the new one written before the old one goes; what comes of the layer later takes their place.
+            ["checkpoint"] = !checkpoints ? 0 : Math.Max(0, 2 * TopKMemory.Checkpoint(sae.DIn, sae.DSae) - autoencoder - codes - labels),
             ["codes"] = codes,
             ["corpus"] = (long)(5 * size.Tokens + words * (50 + 4 * tasks) + words * (40 + 12 * tasks)),
             ["labels"] = labels,

@@ -12,8 +12,8 @@ public static class JobEstimator
     public static JobEstimate Of(JobSize size, WorkerShape worker, IReadOnlyDictionary<string, double>? pace = null)
     {
         var memory = StageMemory.Of(size, worker);
-        var disk = JobDisk.Of(size);
         var seconds = StageTime.Of(size, worker).ToDictionary(x => x.Key, x => x.Value * (pace?.GetValueOrDefault(Name(x.Key), 1) ?? 1));
+        var disk = JobDisk.Of(size, checkpoints: seconds[StageKind.Train] > size.Layers * worker.CheckpointSeconds);
         return new JobEstimate
         {
             MemoryBytes = StageMemory.Runtime + memory.Values.Max(),

@@ -3,13 +3,13 @@ using SaeService.Contracts;
 namespace SaeService.Estimates;
 
 /// <summary>
-/// Seconds of each stage, all layers together: its work over rates that were measured on two cores (x86-64 with AVX2). What this service's own finished jobs took
-/// corrects them.
+/// Seconds of each stage, all layers together: its work over rates that fit a small model's analysis on two quiet cores (x86-64 with AVX2). They are a start: what
+/// this service's own finished jobs took, stage by stage, corrects them.
 /// </summary>
 internal static class StageTime
 {
-    // Floating-point operations a second of one core: in a model's forward pass, in the encoder's product, in probes.
-    private const double ModelRate = 12e9, EncoderRate = 25e9, ProbeRate = 10e9;
+    // Floating-point operations a second of one core: in a model's forward pass, in the encoder's product, in large plain products, in probes.
+    private const double ModelRate = 10e9, EncoderRate = 50e9, ProductRate = 40e9, ProbeRate = 10e9;
 
     // Every stage: claim, publish, ring for the next.
     private const double Overhead = 0.15;
@@ -31,9 +31,9 @@ internal static class StageTime
             // A step: the encoder's product, k rows of decoder forward and backward, and Adam over all latents.
             [StageKind.Train] = layers * (Overhead + sae.TotalTokens * (2 * d * f + 16 * d * sae.K) / (EncoderRate * cores) + sae.Steps * f * d * 2 * 2e-9 / cores),
             [StageKind.Encode] = layers * (Overhead + pieces * 2 * d * f / (EncoderRate * cores) + codes * 40e-9),
-            [StageKind.Label] = layers * (Overhead + size.Labels.Count * codes * 30e-9 + f * 200e-6),
+            [StageKind.Label] = layers * (Overhead + size.Labels.Count * codes * 40e-9 + f * 400e-6),
             [StageKind.Inform] = layers * (Overhead + JobShapes.ProbeWords(size) * d * labels * 4 * 3 * 60 / (ProbeRate * cores)),
-            [StageKind.Control] = layers * (Overhead + (1 + JobModes.RandomRepeats(size.Request.Mode!)) * (words * f * 2 * d / (ModelRate * cores) + size.Labels.Count * codes * 30e-9 + words * f * 3e-9 / cores) + spliced),
+            [StageKind.Control] = layers * (Overhead + (1 + JobModes.RandomRepeats(size.Request.Mode!)) * (words * f * 2 * d / (ProductRate * cores) + size.Labels.Count * codes * 40e-9 + words * f * 4e-9 / cores) + spliced),
             [StageKind.Conclude] = Overhead + layers * labels * 0.002,
         };
     }

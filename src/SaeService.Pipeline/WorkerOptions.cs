@@ -54,7 +54,7 @@ public sealed class WorkerOptions
     private long HeldModelBytes => MaxModelBytes ?? (IsCuda ? long.MaxValue : (MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / 2);
 
     /// <summary>For an estimate.</summary>
-    internal WorkerShape Shape => new(Threads, BatchTokens, MaxModelBytes: HeldModelBytes, OnGpu: IsCuda);
+    internal WorkerShape Shape => new(Threads, BatchTokens, MaxModelBytes: HeldModelBytes, CheckpointSeconds: CheckpointSeconds, OnGpu: IsCuda);
 
     /// <summary>What a job may use here.</summary>
     internal ResourceLimits LimitsAt(string artifacts) => new(MaxMemoryBytes ?? MachineLimits.AvailableMemory, MachineLimits.FreeDisk(artifacts));

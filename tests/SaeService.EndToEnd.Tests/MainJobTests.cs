@@ -56,7 +56,7 @@ public sealed class MainJobTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
         var ct = Patience(8);
-        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct);
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "2000000000" });
         await using var _ = service;
         using var __ = client;
 
@@ -90,6 +90,22 @@ public sealed class MainJobTests
         Assert.Contains("stage.retrying", events, StringComparison.Ordinal);
         Assert.Contains("resumed from the checkpoint", events, StringComparison.Ordinal);
         Assert.Equal(await client.ComparableDocumentAsync(undisturbed, ct), await client.ComparableDocumentAsync(disturbed, ct));
+    }
+
+    [Fact]
+    public async Task A_job_that_its_worker_can_not_hold_is_refused_by_prepare_with_the_numbers()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
+        var ct = Patience();
+        // The machine has enough, so that the interface takes the job; this worker may have less than it holds when idle.
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "250000000" });
+        await using var _ = service;
+        using var __ = client;
+        var ended = await client.WaitForEndAsync(await client.SubmitAsync(Request, ct), ct);
+        Assert.Equal("failed", ended["status"]!.GetValue<string>());
+        Assert.Equal(("insufficient_resources", "prepare"), (ended["error"]!["code"]!.GetValue<string>(), ended["error"]!["stage"]!.GetValue<string>()));
+        Assert.Matches(@"needs about [\d,]+ MiB of memory \(in stage \w+\), and may use 238 MiB", ended["error"]!["detail"]!.GetValue<string>());
+        Assert.Equal(1, ended["attempt"]!.GetValue<int>());
     }
 
     [Theory]

@@ -72,7 +72,8 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
         if (dataset.Source == "upload")
         {
             await using var db = await contexts.CreateDbContextAsync(ct);
-            return DatasetFolder.Open(artifacts.Path(await db.Datasets.Where(x => x.Name == dataset.Id && x.ApiKeyId == caller.KeyId).Select(x => x.Key).SingleAsync(ct)));
+            var key = await db.Datasets.Where(x => x.Name == dataset.Id && x.ApiKeyId == caller.KeyId).Select(x => x.Key).SingleOrDefaultAsync(ct);
+            return key is null ? null : DatasetFolder.Open(artifacts.Path(key));
         }
         if (dataset.Source == "folder")
             return DatasetFolder.Open(_roots.Resolve(dataset.Id));
