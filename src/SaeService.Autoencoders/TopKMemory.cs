@@ -32,7 +32,9 @@ public static class TopKMemory
         return latents + batch + auxiliary + Scratch(d, s.K, threads);
     }
 
-    /// <summary>What is held beside the trainer while the result is taken and judged: its weights, W_enc packed, and W_dec of unit length, as it is and packed.</summary>
+    /// <summary>
+    /// What is held beside the trainer while the result is taken and judged: its weights, W_enc packed, and W_dec of unit length, as it is and packed.
+    /// </summary>
     public static long Judging(TopKSettings s, int threads) =>
         Weights(s.DIn, s.DSae) + Using(s.DIn, s.DSae, s.K, threads) + 2L * s.DSae * TopKSettings.Padded(s.DIn) * sizeof(float);
 

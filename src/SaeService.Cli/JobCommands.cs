@@ -39,7 +39,8 @@ public static class JobCommands
             if (parsed.GetValue(dryRun))
             {
                 var preview = await client.EstimateAsync(request, ct);
-                Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(preview, Wire.IndentedJson) : preview.Refusal ?? EstimateText.Of(preview.Estimate));
+                Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(preview, Wire.IndentedJson)
+                    : preview.Refusal ?? EstimateText.Of(preview.Estimate));
                 return preview.Refusal is null ? 0 : 1;
             }
             var job = await client.SubmitAsync(request, ct);

@@ -26,7 +26,8 @@ public sealed class ServiceClient : IDisposable
 
     public async Task<JobPreview> EstimateAsync(JobRequest request, CancellationToken ct)
     {
-        using var answer = await SendAsync(new HttpRequestMessage(HttpMethod.Post, "/v1/jobs/estimate") { Content = JsonContent.Create(request, options: Wire.Json) }, ct);
+        var message = new HttpRequestMessage(HttpMethod.Post, "/v1/jobs/estimate") { Content = JsonContent.Create(request, options: Wire.Json) };
+        using var answer = await SendAsync(message, ct);
         return await ReadAsync<JobPreview>(answer, ct);
     }
 

@@ -32,7 +32,8 @@ public sealed record JobEstimate
 /// <param name="MemoryBytes">By stage, on top of <c>runtime</c>: what a worker holds that does nothing.</param>
 /// <param name="DiskBytes">By kind of file.</param>
 /// <param name="Seconds">By stage, all layers together.</param>
-public sealed record EstimateParts(IReadOnlyDictionary<string, long> MemoryBytes, IReadOnlyDictionary<string, long> DiskBytes, IReadOnlyDictionary<string, double> Seconds);
+public sealed record EstimateParts(IReadOnlyDictionary<string, long> MemoryBytes, IReadOnlyDictionary<string, long> DiskBytes,
+    IReadOnlyDictionary<string, double> Seconds);
 
 /// <param name="MemoryBytes">A worker's; null: not known here, the worker that prepares the job checks its own.</param>
 /// <param name="DiskBytes">Free or allowed under <c>Artifacts:Root</c>.</param>

@@ -50,9 +50,10 @@ public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int 
 }
 
 /// <summary>
-/// The model's next-token loss on held-out documents with the layer's vectors replaced: by the autoencoder's reconstructions (<c>sae</c>), by zeros (<c>zero</c>) or
-/// by their mean over train documents (<c>mean</c>). Special tokens and attention sinks keep their vectors; predictions made from replaced vectors count. Nats a token.
-/// Zeros are a weak reference in a residual stream: nearly any reconstruction recovers most of their loss. Look at <see cref="DeltaCe"/> and the mean too.
+/// The model's next-token loss on held-out documents with the layer's vectors replaced: by the autoencoder's reconstructions (<c>sae</c>), by zeros
+/// (<c>zero</c>) or by their mean over train documents (<c>mean</c>). Special tokens and attention sinks keep their vectors; predictions made from replaced
+/// vectors count. Nats a token. Zeros are a weak reference in a residual stream: nearly any reconstruction recovers most of their loss. Look at
+/// <see cref="DeltaCe"/> and the mean too.
 /// </summary>
 public sealed record SplicedLoss
 {

@@ -18,7 +18,8 @@ internal static class JobDisk
         {
             ["activations"] = 4L * size.Tokens * size.Model.DModel * size.Layers + size.Tokens * size.Layers + size.Words,
             ["autoencoders"] = size.Layers * autoencoder,
-            // Where training takes long enough for any, of the layer that is trained last, the new one written before the old one goes; what comes of the layer later takes their place.
+            // Where training takes long enough for any, of the layer that is trained last, the new one written before the old one goes; what comes of the
+            // layer later takes their place.
             ["checkpoint"] = !checkpoints ? 0 : Math.Max(0, 2 * TopKMemory.Checkpoint(sae.DIn, sae.DSae) - autoencoder - codes - labels),
             ["codes"] = codes,
             ["corpus"] = (long)(5 * size.Tokens + words * (50 + 4 * tasks) + words * (40 + 12 * tasks)),

@@ -1,3 +1,4 @@
+using System.Globalization;
 using SaeService.Contracts;
 
 namespace SaeService.Estimates;
@@ -53,7 +54,7 @@ public static class JobEstimator
     }
 
     private static string Text(string what, long needs, long may, string remedy) =>
-        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"needs about {needs / (1L << 20):N0} MiB of {what}, and may use {may / (1L << 20):N0} MiB; {remedy}");
+        string.Create(CultureInfo.InvariantCulture, $"needs about {needs / (1L << 20):N0} MiB of {what}, and may use {may / (1L << 20):N0} MiB; {remedy}");
 
     private static string Name(StageKind stage) => stage.ToString().ToLowerInvariant();
 }

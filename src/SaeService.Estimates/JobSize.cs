@@ -35,4 +35,5 @@ public sealed record JobSize
 /// <param name="MaxModelBytes">Weights of more bytes are read block by block.</param>
 /// <param name="CheckpointSeconds">Between checkpoints of a training autoencoder.</param>
 /// <param name="OnGpu">Whether weights and passes are in the memory of a GPU, which is not estimated.</param>
-public sealed record WorkerShape(int Threads, int BatchTokens = 1024, int BytesPerParameter = 4, long MaxModelBytes = long.MaxValue, double CheckpointSeconds = 10, bool OnGpu = false);
+public sealed record WorkerShape(int Threads, int BatchTokens = 1024, int BytesPerParameter = 4, long MaxModelBytes = long.MaxValue,
+    double CheckpointSeconds = 10, bool OnGpu = false);

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace SaeService.Estimates;
 
-/// <summary>What this machine has: of memory, what the kernel and the control group of the process (a container's limit) leave; of disk, what is free.</summary>
+/// <summary>What this machine has: of memory, what the kernel and the process's control group (a container's limit) leave; of disk, what is free.</summary>
 public static class MachineLimits
 {
 
@@ -10,7 +10,8 @@ public static class MachineLimits
     private static readonly (string Limit, string Used, string Statistics, string Droppable)[] s_groups =
     [
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat", "inactive_file "),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file "),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat",
+            "total_inactive_file "),
     ];
 
     /// <summary>Bytes of memory in all: of the machine, or of the container where that is less.</summary>
@@ -45,7 +46,8 @@ public static class MachineLimits
 
     /// <summary>The number behind a key at the start of a line.</summary>
     private static long? Line(string file, string key) =>
-        ReadAll(file)?.Split('\n').FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal)) is { } line ? Number(line[key.Length..].Replace("kB", "")) : null;
+        ReadAll(file)?.Split('\n').FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal)) is { } line
+            ? Number(line[key.Length..].Replace("kB", "")) : null;
 
     // "max" where there is no limit.
     private static long? Number(string? text) => long.TryParse(text?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;

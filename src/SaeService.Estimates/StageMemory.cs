@@ -22,20 +22,24 @@ internal static class StageMemory
         var corpus = Corpus(size);
         var codes = 8 * JobShapes.NonZeros(size);
         var weights = TopKMemory.Weights(sae.DIn, sae.DSae);
+        var encoding = TopKMemory.Using(sae.DIn, sae.DSae, sae.K, worker.Threads);
+        // Which tokens an autoencoder may see: a byte of each layer, and the rows of its own.
+        var filters = 5 * tokens * (size.Layers + 2);
         var labelling = Labelling(size, codes);
         return new()
         {
             [StageKind.Prepare] = Bytes(2 * corpus + Tokenizer(size)),
-            [StageKind.Capture] = Bytes(corpus + 5 * tokens * size.Layers + Model(size, worker) + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value))),
-            [StageKind.Train] = Bytes(corpus + 5 * tokens * (size.Layers + 2) + TopKMemory.Training(sae, worker.Threads) + TopKMemory.Judging(sae, worker.Threads)),
-            [StageKind.Encode] = Bytes(corpus + weights + TopKMemory.Using(sae.DIn, sae.DSae, sae.K, worker.Threads) + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
+            [StageKind.Capture] = Bytes(corpus + 5 * tokens * size.Layers + Model(size, worker)
+                + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value))),
+            [StageKind.Train] = Bytes(corpus + filters + TopKMemory.Training(sae, worker.Threads) + TopKMemory.Judging(sae, worker.Threads)),
+            [StageKind.Encode] = Bytes(corpus + weights + encoding + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
             // Codes by word and by feature, for the labels and again for the cards; the vocabulary's directions and their effects.
             [StageKind.Label] = Bytes(corpus + labelling + codes + weights + Tokenizer(size) + size.Model.VocabularySize * (3 * d + 4 * 512) * 4 + f * 1500),
             [StageKind.Inform] = Bytes(corpus + Probes(size)),
             // The autoencoder's codes stay while random directions of as many are found, from projections of at most 64 MiB; later the model has its place.
             [StageKind.Control] = Bytes(corpus + Math.Max(
                 labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * words * 4) + 4 * words * worker.Threads + f * GarbageOfRandomLatent,
-                JobModes.Splices(size.Request.Mode!) ? codes + 5 * tokens * (size.Layers + 2) + weights + TopKMemory.Using(sae.DIn, sae.DSae, sae.K, worker.Threads) + Splicing(size, worker) : 0)),
+                JobModes.Splices(size.Request.Mode!) ? codes + filters + weights + encoding + Splicing(size, worker) : 0)),
             [StageKind.Conclude] = Bytes(corpus + JobDisk.Labellings(size) * 3),
         };
     }
@@ -66,11 +70,13 @@ internal static class StageMemory
     private static double Splicing(JobSize size, WorkerShape worker)
     {
         double batch = Math.Max(worker.BatchTokens, 4.0 * size.Request.ContextLength!.Value);
-        return Model(size, worker) + Pass(size, batch) + 2 * batch * size.Model.DModel * sizeof(float) + 3 * sizeof(float) * Math.Min(8 << 20, batch * size.Model.VocabularySize);
+        return Model(size, worker) + Pass(size, batch) + 2 * batch * size.Model.DModel * sizeof(float)
+            + 3 * sizeof(float) * Math.Min(8 << 20, batch * size.Model.VocabularySize);
     }
 
     /// <summary>
-    /// Codes by word and by feature, of the latter those above the features' thresholds again; counts of features by label, of train and held-out words, of every task.
+    /// Codes by word and by feature, of the latter those above the features' thresholds again; counts of features by label, of train and held-out words, of
+    /// every task.
     /// </summary>
     private static double Labelling(JobSize size, double codes)
     {
@@ -82,7 +88,8 @@ internal static class StageMemory
     private static double Probes(JobSize size)
     {
         double d = size.Model.DModel + size.Labels.DefaultIfEmpty(0).Max(), labels = size.Labels.DefaultIfEmpty(0).Max() + 8;
-        return 2 * JobShapes.ProbeWords(size) * d * sizeof(float) + d * labels * (2 * 20 * sizeof(double) + 64 * sizeof(float)) + 5 * d * d * sizeof(double);
+        return 2 * JobShapes.ProbeWords(size) * d * sizeof(float) + d * labels * (2 * 20 * sizeof(double) + 64 * sizeof(float))
+            + 5 * d * d * sizeof(double);
     }
 
     private static long Bytes(double bytes) => (long)Math.Ceiling(bytes + Garbage);

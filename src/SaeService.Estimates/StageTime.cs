@@ -3,8 +3,8 @@ using SaeService.Contracts;
 namespace SaeService.Estimates;
 
 /// <summary>
-/// Seconds of each stage, all layers together: its work over rates that fit a small model's analysis on two quiet cores (x86-64 with AVX2). They are a start: what
-/// this service's own finished jobs took, stage by stage, corrects them.
+/// Seconds of each stage, all layers together: its work over rates that fit a small model's analysis on two quiet cores (x86-64 with AVX2). They are a
+/// start: what this service's own finished jobs took, stage by stage, corrects them.
 /// </summary>
 internal static class StageTime
 {
@@ -22,18 +22,22 @@ internal static class StageTime
         var pieces = JobShapes.WordTokens(size);
         var labels = size.Labels.Sum(x => (double)x);
         // On average half of the blocks, and the head, for four variants.
-        var spliced = JobModes.Splices(size.Request.Mode!) ? 4 * Math.Min(JobModes.SplicedPredictions, 0.2 * tokens) * 2 * (size.Model.Parameters / 2.0 + size.Model.VocabularySize * d) / (ModelRate * cores) : 0;
+        var predictions = JobModes.Splices(size.Request.Mode!) ? Math.Min(JobModes.SplicedPredictions, 0.2 * tokens) : 0;
+        var spliced = 4 * predictions * 2 * (size.Model.Parameters / 2.0 + size.Model.VocabularySize * d) / (ModelRate * cores);
+        var random = words * f * 2 * d / (ProductRate * cores) + words * f * 4e-9 / cores; // a dictionary's projections, and the highest of each
+        var counting = size.Labels.Count * codes * 40e-9;
         var blocks = size.Model.Parameters - (double)size.Model.VocabularySize * d;
         return new()
         {
             [StageKind.Prepare] = Overhead + words * 25e-6 + tokens * 3e-6 + (size.Model.WeightBytes ?? size.Model.Parameters * 4) / 1e9,
             [StageKind.Capture] = Overhead + tokens * (2 * blocks / (ModelRate * cores) + layers * d * 4 / 1e9),
             // A step: the encoder's product, k rows of decoder forward and backward, and Adam over all latents.
-            [StageKind.Train] = layers * (Overhead + sae.TotalTokens * (2 * d * f + 16 * d * sae.K) / (EncoderRate * cores) + sae.Steps * f * d * 2 * 2e-9 / cores),
+            [StageKind.Train] = layers * (Overhead + sae.TotalTokens * (2 * d * f + 16 * d * sae.K) / (EncoderRate * cores)
+                + sae.Steps * f * d * 2 * 2e-9 / cores),
             [StageKind.Encode] = layers * (Overhead + pieces * 2 * d * f / (EncoderRate * cores) + codes * 40e-9),
-            [StageKind.Label] = layers * (Overhead + size.Labels.Count * codes * 40e-9 + f * 400e-6),
+            [StageKind.Label] = layers * (Overhead + counting + f * 400e-6),
             [StageKind.Inform] = layers * (Overhead + JobShapes.ProbeWords(size) * d * labels * 4 * 3 * 60 / (ProbeRate * cores)),
-            [StageKind.Control] = layers * (Overhead + (1 + JobModes.RandomRepeats(size.Request.Mode!)) * (words * f * 2 * d / (ProductRate * cores) + size.Labels.Count * codes * 40e-9 + words * f * 4e-9 / cores) + spliced),
+            [StageKind.Control] = layers * (Overhead + JobModes.RandomRepeats(size.Request.Mode!) * (random + counting) + counting + spliced),
             [StageKind.Conclude] = Overhead + layers * labels * 0.002,
         };
     }

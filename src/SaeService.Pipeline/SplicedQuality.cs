@@ -9,10 +9,10 @@ namespace SaeService.Pipeline;
 internal sealed record SpliceOutcome(SplicedLoss? Loss, string? NotMeasured);
 
 /// <summary>
-/// How much worse the model predicts when a layer's vectors are replaced by the autoencoder's reconstructions (method 5; SAEBench's ce_loss_score). The model runs
-/// from the layer on only, on the vectors that were captured, so that the clean loss is the model's own. Replaced are the vectors that the other measures of the
-/// autoencoder are made on: of test documents, no special token and no attention sink; special tokens keep theirs. Predictions made from replaced vectors
-/// count, of tokens that are not special.
+/// How much worse the model predicts when a layer's vectors are replaced by the autoencoder's reconstructions (method 5; SAEBench's ce_loss_score). The
+/// model runs from the layer on only, on the vectors that were captured, so that the clean loss is the model's own. Replaced are the vectors that the other
+/// measures of the autoencoder are made on: of test documents, no special token and no attention sink; these keep theirs. Predictions made from replaced
+/// vectors count, of tokens that are not special.
 /// </summary>
 internal static class SplicedQuality
 {
@@ -32,8 +32,8 @@ internal static class SplicedQuality
     /// <param name="batchTokens">Tokens of a forward pass, of all variants together.</param>
     /// <param name="progress">Told the share that is done.</param>
     /// <returns>Null where test documents have no two tokens in a row that count.</returns>
-    public static SplicedLoss? Measure(LanguageModel model, (HookPoint Point, int Block) place, PackedCorpus corpus, ActivationFile activations, int[] trainRows,
-        int[] testRows, Reconstruct reconstruct, int batchTokens, Action<double>? progress = null)
+    public static SplicedLoss? Measure(LanguageModel model, (HookPoint Point, int Block) place, PackedCorpus corpus, ActivationFile activations,
+        int[] trainRows, int[] testRows, Reconstruct reconstruct, int batchTokens, Action<double>? progress = null)
     {
         var d = activations.Dim;
         var replaced = new bool[corpus.TokenIds.Length];
@@ -52,8 +52,9 @@ internal static class SplicedQuality
             var clean = batch.Select(c => Rows(activations, corpus.ContextStart[c], corpus.ContextLength(c))).ToArray();
             pass.Add(
                 [.. batch.Select(c => new ReadOnlyMemory<int>(corpus.TokenIds, corpus.ContextStart[c], corpus.ContextLength(c)))],
-                [.. variants.Select(v => batch.Select((c, i) => Spliced(v, clean[i], replaced.AsSpan(corpus.ContextStart[c], corpus.ContextLength(c)), mean, reconstruct)).ToArray())],
-                [.. batch.Select(c => Enumerable.Range(corpus.ContextStart[c], corpus.ContextLength(c)).Select(t => Counts(corpus, replaced, c, t)).ToArray())]);
+                [.. variants.Select(v => batch.Select((c, i) =>
+                    Spliced(v, clean[i], replaced.AsSpan(corpus.ContextStart[c], corpus.ContextLength(c)), mean, reconstruct)).ToArray())],
+                [.. batch.Select(c => TokensOf(corpus, c).Select(t => Counts(corpus, replaced, c, t)).ToArray())]);
         }
         return pass.Predictions == 0 ? null : Result(pass);
     }
@@ -106,6 +107,8 @@ internal static class SplicedQuality
         return values;
     }
 
+    private static IEnumerable<int> TokensOf(PackedCorpus corpus, int context) => Enumerable.Range(corpus.ContextStart[context], corpus.ContextLength(context));
+
     private static bool Counts(PackedCorpus corpus, bool[] replaced, int context, int token) =>
         replaced[token] && token + 1 < corpus.ContextStart[context + 1] && !corpus.SpecialOrExcluded[token + 1];
 
@@ -115,7 +118,7 @@ internal static class SplicedQuality
         var (usable, predictions) = (new List<int>(), 0L);
         for (var c = 0; c < corpus.Contexts; c++)
         {
-            var counted = Enumerable.Range(corpus.ContextStart[c], corpus.ContextLength(c)).Count(t => Counts(corpus, replaced, c, t));
+            var counted = TokensOf(corpus, c).Count(t => Counts(corpus, replaced, c, t));
             if (counted > 0)
                 usable.Add(c);
             predictions += counted;

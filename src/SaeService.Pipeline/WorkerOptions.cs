@@ -30,8 +30,8 @@ public sealed class WorkerOptions
     public int? CaptureBatchTokens { get; set; }
 
     /// <summary>
-    /// What this process may hold of memory. Prepare refuses a job that is estimated to need more, models that take up more than half of it are read block by block,
-    /// and managed memory can not outgrow it. Default: no bound, but prepare looks at what the machine, or the container, has free then.
+    /// What this process may hold of memory. Prepare refuses a job that is estimated to need more, models that take up more than half of it are read block by
+    /// block, and managed memory can not outgrow it. Default: no bound, but prepare looks at what the machine, or the container, has free then.
     /// </summary>
     public long? MaxMemoryBytes { get; set; }
 

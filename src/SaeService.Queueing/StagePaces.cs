@@ -6,8 +6,8 @@ using SaeService.Storage;
 namespace SaeService.Queueing;
 
 /// <summary>
-/// How fast this service's workers are: what the stages of its last finished jobs took, over what was estimated for them. Nobody has to measure a machine or to say
-/// which one will take a job.
+/// How fast this service's workers are: what the stages of its last finished jobs took, over what was estimated for them. Nobody has to measure a machine,
+/// or to say which one will take a job.
 /// </summary>
 public static class StagePaces
 {

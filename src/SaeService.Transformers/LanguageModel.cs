@@ -143,7 +143,9 @@ public abstract class LanguageModel : IDisposable
         if (firstBlock < 0 || firstBlock > Description.Layers)
             throw new ArgumentException($"there is no block {firstBlock}", nameof(firstBlock));
         if (stream.dtype != DType || !stream.shape.AsSpan().SequenceEqual([.. ids.shape, Description.DModel]))
-            throw new ArgumentException($"the stream must be {DType} [{ids.shape[0]}, {ids.shape[1]}, {Description.DModel}], not {stream.dtype} [{string.Join(", ", stream.shape)}]", nameof(stream));
+            throw new ArgumentException(
+                $"the stream must be {DType} [{ids.shape[0]}, {ids.shape[1]}, {Description.DModel}], not {stream.dtype} [{string.Join(", ", stream.shape)}]",
+                nameof(stream));
         using var scope = NewDisposeScope();
         using var pass = new Pass(ids.to(Device), mask, null, hook, pattern: false, DType);
         // A handle of our own, since each block frees the stream that it read.

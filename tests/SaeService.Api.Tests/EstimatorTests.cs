@@ -4,7 +4,7 @@ using Xunit;
 
 namespace SaeService.Api.Tests;
 
-/// <summary>What an estimate follows from, and what is said of one that does not fit. How near it comes is measured on a job, in the end-to-end tests.</summary>
+/// <summary>What an estimate follows from, and what is said of one that does not fit. How near it comes an end-to-end test measures on a job.</summary>
 public sealed class EstimatorTests
 {
     private static JobSize Size(Func<SaeSettings, SaeSettings>? sae = null, string mode = "standard", long tokens = 100_000) => new()
@@ -43,20 +43,21 @@ public sealed class EstimatorTests
         Assert.Equal(usual.MemoryBytes["inform"], wide.MemoryBytes["inform"]);
         Assert.True(wide.Seconds["train"] > 6 * (usual.Seconds["train"] - 1));
 
-        var large = JobEstimator.Of(Size() with { Model = new ModelSize(4, 256, 5000, 500_000_000, null) }, s_worker).Parts!;
+        var size = Size() with { Model = new ModelSize(4, 256, 5000, 500_000_000, null) };
+        var large = JobEstimator.Of(size, s_worker).Parts!;
         Assert.Equal(4L * 495_000_000, large.MemoryBytes["capture"] - usual.MemoryBytes["capture"]);
         Assert.Equal(usual.MemoryBytes["train"], large.MemoryBytes["train"]);
         // The model is run again with the autoencoders in place, but not by the quick mode; nor are its weights this machine's on a GPU.
         Assert.True(large.MemoryBytes["control"] > 4L * 495_000_000);
-        Assert.True(JobEstimator.Of(Size(mode: "quick") with { Model = new ModelSize(4, 256, 5000, 500_000_000, null) }, s_worker).Parts!.MemoryBytes["control"] < 1L << 29);
-        Assert.Equal(JobEstimator.Of(Size(), s_worker with { OnGpu = true }).Parts!.MemoryBytes["capture"],
-            JobEstimator.Of(Size() with { Model = new ModelSize(4, 256, 5000, 500_000_000, null) }, s_worker with { OnGpu = true }).Parts!.MemoryBytes["capture"]);
+        Assert.True(JobEstimator.Of(Size(mode: "quick") with { Model = size.Model }, s_worker).Parts!.MemoryBytes["control"] < 1L << 29);
+        var gpu = s_worker with { OnGpu = true };
+        Assert.Equal(JobEstimator.Of(Size(), gpu).Parts!.MemoryBytes["capture"], JobEstimator.Of(size, gpu).Parts!.MemoryBytes["capture"]);
         // Read block by block: the embedding twice at most, and a block.
-        var lazy = JobEstimator.Of(Size() with { Model = new ModelSize(4, 256, 5000, 500_000_000, null) }, s_worker with { MaxModelBytes = 1_000_000 }).Parts!;
+        var lazy = JobEstimator.Of(size, s_worker with { MaxModelBytes = 1_000_000 }).Parts!;
         Assert.InRange(lazy.MemoryBytes["capture"], 4L * 500_000_000 / 4, 4L * 500_000_000 / 3);
         // In half precision the weights are converted, and the file's pages count beside them.
-        Assert.Equal(6L * 500_000_000, JobEstimator.Of(Size() with { Model = new ModelSize(4, 256, 5000, 500_000_000, 1_000_000_000) }, s_worker).Parts!.MemoryBytes["capture"]
-            - usual.MemoryBytes["capture"] + 4L * 5_000_000);
+        var half = JobEstimator.Of(size with { Model = size.Model with { WeightBytes = 1_000_000_000 } }, s_worker).Parts!;
+        Assert.Equal(6L * 500_000_000 - 4L * 5_000_000, half.MemoryBytes["capture"] - usual.MemoryBytes["capture"]);
     }
 
     [Fact]
@@ -79,9 +80,11 @@ public sealed class EstimatorTests
         var estimate = JobEstimator.Of(Size(x => x with { DSae = 65_536 }), s_worker);
         Assert.Null(JobEstimator.Refusal(estimate, new(estimate.MemoryBytes, estimate.DiskBytes)));
         Assert.Null(JobEstimator.Refusal(estimate, new(null, null)));
-        Assert.Matches(@"^needs about [\d,]+ MiB of memory \(in stage train\), and may use 100 MiB; lower sae.d_sae", JobEstimator.Refusal(estimate, new(100 << 20, null))!);
+        Assert.Matches(@"^needs about [\d,]+ MiB of memory \(in stage train\), and may use 100 MiB; lower sae.d_sae",
+            JobEstimator.Refusal(estimate, new(100 << 20, null))!);
         Assert.Matches(@"^needs about [\d,]+ MiB of disk, and may use 1 MiB; lower sae.d_sae", JobEstimator.Refusal(estimate, new(null, 1 << 20))!);
-        Assert.Contains("dataset.max_words", JobEstimator.Refusal(JobEstimator.Of(Size(tokens: 10_000_000), s_worker), new(null, 1 << 20))!, StringComparison.Ordinal);
+        var large = JobEstimator.Of(Size(tokens: 10_000_000), s_worker);
+        Assert.Contains("dataset.max_words", JobEstimator.Refusal(large, new(null, 1 << 20))!, StringComparison.Ordinal);
     }
 
     [Fact]

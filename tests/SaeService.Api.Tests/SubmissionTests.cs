@@ -209,7 +209,10 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     {
         await using var db = api.Database();
         var before = await db.Jobs.CountAsync(Ct);
-        const string Body = """{"model":{"id":"tiny"},"dataset":{"id":"mini","split":"train"},"sae":{"train_tokens":100000},"webhook":{"url":"https://example.org/hook","secret":"whsec_c2VjcmV0IG9mIHRoaXMgZXhhbXBsZSwgbm90IHlvdXJz"}}""";
+        const string Body = """
+            {"model":{"id":"tiny"},"dataset":{"id":"mini","split":"train"},"sae":{"train_tokens":100000},
+             "webhook":{"url":"https://example.org/hook","secret":"whsec_c2VjcmV0IG9mIHRoaXMgZXhhbXBsZSwgbm90IHlvdXJz"}}
+            """;
         using var answer = await api.Submitter.PostAsync("/v1/jobs/estimate", ApiFixture.Json(Body), Ct);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         var text = await answer.Content.ReadAsStringAsync(Ct);
@@ -228,7 +231,8 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
         Assert.Equal(preview.Estimate.MemoryBytes, job.Estimate!.MemoryBytes);
         Assert.Equal(preview.Estimate.DiskBytes, job.Estimate.DiskBytes);
 
-        await ApiFixture.ProblemAsync(await api.Submitter.PostAsync("/v1/jobs/estimate", ApiFixture.Json("""{"model":{"id":"nowhere"},"dataset":{"id":"mini"}}"""), Ct), ProblemCodes.UnknownModel);
+        using var unknown = await api.Submitter.PostAsync("/v1/jobs/estimate", ApiFixture.Json("""{"model":{"id":"nowhere"},"dataset":{"id":"mini"}}"""), Ct);
+        await ApiFixture.ProblemAsync(unknown, ProblemCodes.UnknownModel);
         await ApiFixture.ProblemAsync(await api.Reader.PostAsync("/v1/jobs/estimate", ApiFixture.Json(Body), Ct), ProblemCodes.Forbidden);
     }
 

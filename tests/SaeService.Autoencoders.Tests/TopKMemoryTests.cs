@@ -2,7 +2,7 @@ using Xunit;
 
 namespace SaeService.Autoencoders.Tests;
 
-/// <summary>The estimate of memory against what is allocated: by this thread, since buffers are made where they are owned, and so untouched by other tests.</summary>
+/// <summary>The estimate of memory against what is allocated: by this thread, on which every buffer is made, and so untouched by other tests.</summary>
 public sealed class TopKMemoryTests
 {
     [Theory]
@@ -21,7 +21,8 @@ public sealed class TopKMemoryTests
         trainer.Step();
         Assert.True(trainer.DeadLatents > 0);
         // Centre and scale are read in blocks, which are garbage by now; so is the copy of W_enc for dead latents mostly untouched memory.
-        var allocated = GC.GetAllocatedBytesForCurrentThread() - before - (2 * 1024 * dIn * sizeof(float)) - (long)dSae * TopKSettings.Padded(dIn) * sizeof(float);
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before - (2 * 1024 * dIn * sizeof(float))
+            - (long)dSae * TopKSettings.Padded(dIn) * sizeof(float);
         var estimated = TopKMemory.Training(settings, threads: 1);
         Assert.InRange(estimated / (double)allocated, 0.85, 1.25);
     }

@@ -56,7 +56,8 @@ public sealed class MainJobTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
         var ct = Patience(8);
-        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "2000000000" });
+        var bounded = new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "2000000000" };
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: bounded);
         await using var _ = service;
         using var __ = client;
 
@@ -98,7 +99,8 @@ public sealed class MainJobTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
         var ct = Patience();
         // The machine has enough, so that the interface takes the job; this worker may have less than it holds when idle.
-        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "250000000" });
+        var tooSmall = new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "250000000" };
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: tooSmall);
         await using var _ = service;
         using var __ = client;
         var ended = await client.WaitForEndAsync(await client.SubmitAsync(Request, ct), ct);

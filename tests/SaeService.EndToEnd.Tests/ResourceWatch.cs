@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace SaeService.EndToEnd.Tests;
 
-/// <summary>What a job takes up, looked at from the outside: the most that its files had on disk at one time, and the most memory that a process ever had.</summary>
+/// <summary>What a job takes up, looked at from the outside: the most that its files had on disk at one time, and that a process had of memory.</summary>
 internal sealed class ResourceWatch : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -28,10 +28,12 @@ internal sealed class ResourceWatch : IAsyncDisposable
         return long.Parse(line[Key.Length..].Replace("kB", "").Trim(), CultureInfo.InvariantCulture) << 10;
     }
 
+    private static readonly EnumerationOptions s_all = new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = 0 };
+
     private static long BytesIn(string folder)
     {
         var bytes = 0L;
-        foreach (var file in new DirectoryInfo(folder).EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = 0 }))
+        foreach (var file in new DirectoryInfo(folder).EnumerateFiles("*", s_all))
             try
             {
                 bytes += file.Length;

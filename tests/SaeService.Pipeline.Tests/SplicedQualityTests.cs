@@ -139,7 +139,8 @@ public sealed class SplicedQualityTests : IDisposable
             }, logits: true)![0].index_select(0, tensor(at));
             var targets = ids[0].index_select(0, tensor(at.Select(t => t + 1).ToArray()));
             entropy += nn.functional.cross_entropy(spliced, targets, reduction: nn.Reduction.Sum).item<float>();
-            kl += nn.functional.kl_div(nn.functional.log_softmax(spliced, -1), nn.functional.softmax(plain, -1), log_target: false, reduction: nn.Reduction.Sum).item<float>();
+            kl += nn.functional.kl_div(nn.functional.log_softmax(spliced, -1), nn.functional.softmax(plain, -1), log_target: false,
+                reduction: nn.Reduction.Sum).item<float>();
             n += at.Length;
         }
         return (entropy / n, kl / n, n);

@@ -96,7 +96,8 @@ public sealed class SplicedPassTests
             {
                 var logits = Logits(model, Sequences[i], point, block, rows)[0].index_select(0, tensor(at));
                 expected[which].Entropy += nn.functional.cross_entropy(logits, targets, reduction: nn.Reduction.Sum).item<float>();
-                expected[which].Kl += nn.functional.kl_div(nn.functional.log_softmax(logits, -1), nn.functional.softmax(plain, -1), log_target: false, reduction: nn.Reduction.Sum).item<float>();
+                expected[which].Kl += nn.functional.kl_div(nn.functional.log_softmax(logits, -1), nn.functional.softmax(plain, -1), log_target: false,
+                    reduction: nn.Reduction.Sum).item<float>();
             }
         }
         Assert.Equal(predictions, pass.Predictions);
@@ -115,7 +116,8 @@ public sealed class SplicedPassTests
     {
         using var causal = LanguageModel.Create(Config, seed: 4);
         using var encoder = LanguageModel.Create(JsonDocument.Parse("""
-            {"model_type":"bert","hidden_size":16,"intermediate_size":24,"num_hidden_layers":1,"num_attention_heads":4,"vocab_size":20,"max_position_embeddings":12}
+            {"model_type":"bert","hidden_size":16,"intermediate_size":24,"num_hidden_layers":1,"num_attention_heads":4,"vocab_size":20,
+             "max_position_embeddings":12}
             """).RootElement, seed: 1);
         Assert.True(SplicedPass.Predicts(causal));
         Assert.False(SplicedPass.Predicts(encoder));

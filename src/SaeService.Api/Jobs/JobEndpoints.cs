@@ -38,9 +38,11 @@ public static class JobEndpoints
                 "job.failed or job.cancelled, with the headers of Standard Webhooks: webhook-id, webhook-timestamp and, with a secret, webhook-signature. " +
                 "It is tried for 24 hours until the answer is 2xx; 410 ends it.")
             .Accepts<JobRequest>("application/json").RequireAuthorization(Scopes.Submit)
-            .Problems([.. s_refusals, ProblemCodes.InvalidParameter, ProblemCodes.IdempotencyMismatch, ProblemCodes.IdempotencyInFlight, ProblemCodes.TooManyQueuedJobs]);
+            .Problems([.. s_refusals, ProblemCodes.InvalidParameter, ProblemCodes.IdempotencyMismatch, ProblemCodes.IdempotencyInFlight,
+                ProblemCodes.TooManyQueuedJobs]);
         jobs.MapPost("/estimate", Estimate).WithName("EstimateJob").WithSummary("What a job would need of memory, disk and time; nothing is queued")
-            .WithDescription("Takes what POST /v1/jobs takes, refuses what it refuses, and answers with the request as the job would have it, its estimate, and whether it would fit.")
+            .WithDescription("Takes what POST /v1/jobs takes, refuses what it refuses, and answers with the request as the job would have it, its estimate, " +
+                "and whether it would fit.")
             .Accepts<JobRequest>("application/json").RequireAuthorization(Scopes.Submit).Problems(s_refusals);
         jobs.MapGet("", List).WithName("ListJobs").WithSummary("Jobs of this key (of all keys for administrators), newest first")
             .WithDescription("Pages follow the Link header or next_after.").Problems(ProblemCodes.InvalidParameter);
@@ -56,7 +58,8 @@ public static class JobEndpoints
         return jobs;
     }
 
-    private static async Task<Accepted<Job>> Submit(HttpContext context, RequestResolver resolver, JobEstimates estimates, JobQueue queue, JobReader reader, ServiceSettings settings)
+    private static async Task<Accepted<Job>> Submit(HttpContext context, RequestResolver resolver, JobEstimates estimates, JobQueue queue, JobReader reader,
+        ServiceSettings settings)
     {
         var ct = context.RequestAborted;
         var caller = Caller.Of(context);
@@ -69,7 +72,8 @@ public static class JobEndpoints
 
         var resolved = await resolver.ResolveAsync(request, caller, ct);
         estimates.Require(resolved.Estimate);
-        var submission = await queue.SubmitAsync(resolved.Request, resolved.Layers, caller.KeyId, idempotency, settings.Limits.QueuedJobsPerKey, resolved.Estimate, ct);
+        var submission = await queue.SubmitAsync(resolved.Request, resolved.Layers, caller.KeyId, idempotency, settings.Limits.QueuedJobsPerKey,
+            resolved.Estimate, ct);
         return await AcceptedAsync(submission.Job.Id, submission.Replayed, reader, context);
     }
 
@@ -80,7 +84,13 @@ public static class JobEndpoints
         // Whoever reads the answer need not know the secret that would sign the webhook; a job does not show it either.
         var shown = resolved.Request.Webhook is { } webhook ? resolved.Request with { Webhook = webhook with { Secret = null } } : resolved.Request;
         var limits = estimates.Limits;
-        return TypedResults.Ok(new JobPreview { Request = shown, Estimate = resolved.Estimate, Limits = limits, Refusal = JobEstimator.Refusal(resolved.Estimate, limits) });
+        return TypedResults.Ok(new JobPreview
+        {
+            Request = shown,
+            Estimate = resolved.Estimate,
+            Limits = limits,
+            Refusal = JobEstimator.Refusal(resolved.Estimate, limits),
+        });
     }
 
     private static async Task<Accepted<Job>> AcceptedAsync(Guid id, bool replayed, JobReader reader, HttpContext context)

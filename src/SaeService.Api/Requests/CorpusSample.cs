@@ -56,6 +56,7 @@ public sealed class CorpusSample(ModelCatalogue models, DatasetCatalogue dataset
                 break;
         }
         var asked = data.Files.Where(file => splits.Contains(file.Split)).Sum(file => file.Bytes);
-        return new((double)tokens / Math.Max(1, words), (double)tokens / Math.Max(1, bytes), tokenizer.Prefix.Count + tokenizer.Suffix.Count, (double)asked / Math.Max(1, data.Bytes));
+        return new((double)tokens / Math.Max(1, words), (double)tokens / Math.Max(1, bytes), tokenizer.Prefix.Count + tokenizer.Suffix.Count,
+            (double)asked / Math.Max(1, data.Bytes));
     }
 }

@@ -36,7 +36,8 @@ public sealed class JobEstimates(ServiceSettings settings, CorpusSample corpora,
                 Seconds = null,
                 Tokens = null,
                 Pace = pace,
-                Reason = $"{(model.Source == "hub" ? $"the model '{model.Id}'" : $"the data set '{dataset.Id}'")} is fetched when the job is prepared; it is estimated then, and refused if it does not fit",
+                Reason = (model.Source == "hub" ? $"the model '{model.Id}'" : $"the data set '{dataset.Id}'")
+                    + " is fetched when the job is prepared; it is estimated then, and refused if it does not fit",
             };
         }
         var words = (long)Math.Min(request.Dataset.MaxWords!.Value, dataset.Words * density.SplitShare);
@@ -63,7 +64,8 @@ public sealed class JobEstimates(ServiceSettings settings, CorpusSample corpora,
         Tokens = tokens,
         Words = words,
         Documents = DocumentsOf(dataset, words),
-        Labels = [.. request.Tasks!.Select(task => dataset.Tasks.FirstOrDefault(t => t.Task == task)?.Labels.Count ?? dataset.FurtherTasks.FirstOrDefault(t => t.Task == task)?.Labels ?? 0)],
+        Labels = [.. request.Tasks!.Select(task => dataset.Tasks.FirstOrDefault(t => t.Task == task)?.Labels.Count
+            ?? dataset.FurtherTasks.FirstOrDefault(t => t.Task == task)?.Labels ?? 0)],
     };
 
     private static long DocumentsOf(Dataset dataset, long words) => (long)Math.Ceiling((double)dataset.Documents * words / Math.Max(1, dataset.Words));

@@ -57,7 +57,7 @@ internal static class Reservations
             caveats.Add("Few held-out documents: intervals are rough, and confidence is never above low.");
         foreach (var sae in evidence.Provenance.Sae.Where(s => s.Gate != "pass"))
             caveats.Add(string.Create(CultureInfo.InvariantCulture,
-                $"Layer {sae.Layer}: unfaithful autoencoder (FVU {sae.Fvu:0.00}{(sae.Splice?.CeLossRecovered is { } r ? $", {r:0.00} of the loss recovered" : "")}); its features describe the layer badly."));
+                $"Layer {sae.Layer}: unfaithful autoencoder (FVU {sae.Fvu:0.00}{Recovered(sae.Splice)}); its features describe the layer badly."));
         foreach (var task in leftOut)
             caveats.Add($"Task {task} is left out: its information could not be measured at every layer.");
         var deceived = evidence.Layers.Where(l => l.Shuffled is not null && ConsistentOf(l.Shuffled) > 0).Select(l => l.Layer).ToArray();
@@ -66,6 +66,9 @@ internal static class Reservations
         caveats.AddRange(evidence.Caveats);
         return caveats;
     }
+
+    private static string Recovered(SplicedLoss? splice) =>
+        splice?.CeLossRecovered is { } share ? string.Create(CultureInfo.InvariantCulture, $", {share:0.00} of the loss recovered") : "";
 
     public static ConsistencyControls Controls(LayerEvidence layer, Labels.LayerLabelling tokenTypes) => new(ConsistentOf(layer.Autoencoder),
         [.. layer.Random.Select(ConsistentOf)], ConsistentOf(tokenTypes), layer.Shuffled is null ? null : ConsistentOf(layer.Shuffled));

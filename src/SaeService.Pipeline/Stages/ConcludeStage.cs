@@ -52,7 +52,8 @@ internal static class ConcludeStage
                 Layer = layer,
                 HookPoint = Hooks.NameOf(request.Hook!, layer),
                 Autoencoder = Labelling(context, StageKind.Label, layer, Artifacts.Labelling),
-                Random = [.. Enumerable.Range(0, JobModes.RandomRepeats(request.Mode!)).Select(i => Labelling(context, StageKind.Control, layer, Artifacts.RandomLabelling(i)))],
+                Random = [.. Enumerable.Range(0, JobModes.RandomRepeats(request.Mode!)).Select(i =>
+                    Labelling(context, StageKind.Control, layer, Artifacts.RandomLabelling(i)))],
                 Shuffled = Labelling(context, StageKind.Control, layer, Artifacts.ShuffledLabelling),
                 Information = Inputs.ReadJson<List<TaskInformation>>(context.Published(StageKind.Inform, layer, Artifacts.Information)),
             })],

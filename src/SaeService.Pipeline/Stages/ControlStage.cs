@@ -1,5 +1,6 @@
 using SaeService.Checkpoints;
 using SaeService.Contracts;
+using SaeService.Corpora;
 using SaeService.Interpretation.Controls;
 using SaeService.Interpretation.Labels;
 using SaeService.Queueing;
@@ -47,7 +48,8 @@ internal static class ControlStage
         return new StageOutput(artifacts);
     }
 
-    private static SpliceOutcome Splice(StageContext context, Corpora.PackedCorpus corpus, NormFilters filters, Autoencoders.ActivationFile activations, Action<double> progress)
+    private static SpliceOutcome Splice(StageContext context, PackedCorpus corpus, NormFilters filters, Autoencoders.ActivationFile activations,
+        Action<double> progress)
     {
         progress(0);
         var layer = context.Layer;
@@ -58,8 +60,9 @@ internal static class ControlStage
         if (!SplicedPass.Predicts(model))
             return new(null, "the checkpoint has no language-model head");
         var sae = Inputs.Autoencoder(context, layer);
-        var loss = SplicedQuality.Measure(model, Hooks.PlaceOf(context.Request.Hook!, layer), corpus, activations, filters.Tokens(corpus, layer, test: false),
-            filters.Tokens(corpus, layer, test: true), (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens, progress);
+        var loss = SplicedQuality.Measure(model, Hooks.PlaceOf(context.Request.Hook!, layer), corpus, activations,
+            filters.Tokens(corpus, layer, test: false), filters.Tokens(corpus, layer, test: true),
+            (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens, progress);
         return new(loss, loss is null ? "the test documents have no two tokens in a row" : null);
     }
 
