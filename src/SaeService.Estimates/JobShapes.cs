@@ -8,10 +8,11 @@ internal static class JobShapes
     /// <summary>Part of the words that probes train on and features are labelled on; the rest is split in two.</summary>
     public const double TrainShare = 0.6;
 
+    /// <summary>What a request leaves open is taken as by default.</summary>
     public static TopKSettings Sae(JobSize size)
     {
-        var asked = size.Request.Sae!;
-        return new TopKSettings(size.Model.DModel, asked.DSae!.Value, asked.K!.Value, asked.Seed!.Value, asked.TrainTokens!.Value, asked.BatchTokens!.Value);
+        var (asked, d) = (size.Request.Sae ?? new(), size.Model.DModel);
+        return new TopKSettings(d, asked.DSae ?? (asked.Expansion ?? 8) * d, asked.K ?? 32, asked.Seed ?? 0, asked.TrainTokens ?? 0, asked.BatchTokens ?? 2048);
     }
 
     /// <summary>
@@ -20,8 +21,8 @@ internal static class JobShapes
     public static double NonZeros(JobSize size)
     {
         var pieces = Math.Max(1, (double)WordTokens(size) / Math.Max(1, size.Words));
-        var k = size.Request.Sae!.K!.Value;
-        return size.Words * Math.Min(size.Request.Sae.DSae!.Value, size.Request.Labels!.SubwordPolicy == "last" ? k : k * (1 + 0.8 * (pieces - 1)));
+        var sae = Sae(size);
+        return size.Words * Math.Min(sae.DSae, size.Request.Labels!.SubwordPolicy == "last" ? sae.K : sae.K * (1 + 0.8 * (pieces - 1)));
     }
 
     public static double ProbeWords(JobSize size) => Math.Min(size.Request.Information!.MaxTrainWords!.Value, TrainShare * size.Words);
