@@ -20,7 +20,8 @@ public static class JobCommands
     public static Command Submit()
     {
         var file = new Argument<FileInfo>("request") { Description = "A JSON file with the request; - reads standard input" };
-        var command = new Command("submit", "Submit a job and print its id") { file, s_address, s_json };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only say what the job would need and whether it fits; exit status 0 if it does" };
+        var command = new Command("submit", "Submit a job and print its id; what it will need goes to standard error") { file, s_address, s_json, dryRun };
         command.SetAction(async (parsed, ct) =>
         {
             var source = parsed.GetValue(file)!;
@@ -35,7 +36,16 @@ public static class JobCommands
                 throw new CliException($"the request can not be read: {e.Message}", e);
             }
             using var client = Client(parsed);
+            if (parsed.GetValue(dryRun))
+            {
+                var preview = await client.EstimateAsync(request, ct);
+                Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(preview, Wire.IndentedJson)
+                    : preview.Refusal ?? EstimateText.Of(preview.Estimate));
+                return preview.Refusal is null ? 0 : 1;
+            }
             var job = await client.SubmitAsync(request, ct);
+            if (job.Estimate is { } estimate)
+                await Console.Error.WriteLineAsync(EstimateText.Of(estimate));
             Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(job, Wire.IndentedJson) : job.Id.ToString());
             return 0;
         });

@@ -55,6 +55,8 @@ public static class LocalCommands
             AnsiConsole.MarkupLineInterpolated($"[bold]POST {service.Address}v1/jobs[/]");
             AnsiConsole.WriteLine(JsonSerializer.Serialize(request, s_brief));
             var job = await client.SubmitAsync(request, ct);
+            if (job.Estimate is { } estimate)
+                AnsiConsole.MarkupLineInterpolated($"[grey]{EstimateText.Of(estimate)}[/]");
             job = await JobWatcher.WatchAsync(client, job.Id, ct);
             if (job.Status != JobStatus.Succeeded)
                 throw new CliException($"the job {job.Status.ToString().ToLowerInvariant()}: {job.Error?.Detail} {job.Error?.Remedy} (logs in {Path.Combine(service.Home, "logs")})");

@@ -24,6 +24,13 @@ public sealed class ServiceClient : IDisposable
         return await ReadAsync<Job>(answer, ct);
     }
 
+    public async Task<JobPreview> EstimateAsync(JobRequest request, CancellationToken ct)
+    {
+        var message = new HttpRequestMessage(HttpMethod.Post, "/v1/jobs/estimate") { Content = JsonContent.Create(request, options: Wire.Json) };
+        using var answer = await SendAsync(message, ct);
+        return await ReadAsync<JobPreview>(answer, ct);
+    }
+
     public async Task<Job> JobAsync(Guid id, CancellationToken ct)
     {
         using var answer = await SendAsync(new HttpRequestMessage(HttpMethod.Get, $"/v1/jobs/{id}"), ct);

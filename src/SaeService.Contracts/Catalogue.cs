@@ -81,6 +81,9 @@ public sealed record Model
     public required int ContextLength { get; init; }
     public required long Parameters { get; init; }
 
+    /// <summary>Of the parameters as they are stored; null where that is not known.</summary>
+    public long? WeightBytes { get; init; }
+
     /// <summary>False where a job with it would be refused; <see cref="Problem"/> says why.</summary>
     public required bool Usable { get; init; }
     public string? Problem { get; init; }

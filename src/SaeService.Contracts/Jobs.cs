@@ -29,6 +29,9 @@ public sealed record Job
 
     /// <summary>The request with every default filled in.</summary>
     public required JobRequest Request { get; init; }
+
+    /// <summary>What it was expected to need when it was submitted, or by now, once it is prepared.</summary>
+    public JobEstimate? Estimate { get; init; }
     public Problem? Error { get; init; }
     public required JobUrls Urls { get; init; }
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();

@@ -47,7 +47,7 @@ public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, 
 /// <param name="Fvu">Fraction of variance unexplained; x̂ = mean gives 1.</param>
 /// <param name="L0">Mean number of active latents a token.</param>
 /// <param name="Dead">Share of latents that fired on no held-out token.</param>
-/// <param name="Gate"><c>pass</c> or <c>unfaithful</c> (FVU above 0.3).</param>
+/// <param name="Gate"><c>pass</c> or <c>unfaithful</c> (FVU above 0.3, or less than 0.9 of the loss recovered where that was measured).</param>
 public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate, string Sha256)
 {
     /// <summary>1 - FVU. This and what follows is null for jobs that ran before it was measured.</summary>
@@ -70,6 +70,41 @@ public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int 
 
     /// <summary>Largest |cosine| between two decoder rows; near 1, two latents are one.</summary>
     public double? DecoderCosineMax { get; init; }
+
+    /// <summary>Null where it was not measured; the caveats say why.</summary>
+    public SplicedLoss? Splice { get; init; }
+}
+
+/// <summary>
+/// The model's next-token loss on held-out documents with the layer's vectors replaced: by the autoencoder's reconstructions (<c>sae</c>), by zeros
+/// (<c>zero</c>) or by their mean over train documents (<c>mean</c>). Special tokens and attention sinks keep their vectors; predictions made from replaced
+/// vectors count. Nats a token. Zeros are a weak reference in a residual stream: nearly any reconstruction recovers most of their loss. Look at
+/// <see cref="DeltaCe"/> and the mean too.
+/// </summary>
+public sealed record SplicedLoss
+{
+    /// <summary>Predictions measured.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Cross-entropy of the model as it is.</summary>
+    public required double CeClean { get; init; }
+    public required double CeSae { get; init; }
+    public required double CeZero { get; init; }
+    public required double CeMean { get; init; }
+
+    /// <summary>ce_sae - ce_clean.</summary>
+    public required double DeltaCe { get; init; }
+
+    /// <summary>KL(clean ‖ sae): of the next token's distribution without and with reconstructions.</summary>
+    public required double Kl { get; init; }
+    public required double KlZero { get; init; }
+    public required double KlMean { get; init; }
+
+    /// <summary>(ce_zero - ce_sae) / (ce_zero - ce_clean); 1: nothing is lost, 0: no better than zeros. Null where zeros change nothing.</summary>
+    public required double? CeLossRecovered { get; init; }
+
+    /// <summary>(ce_mean - ce_sae) / (ce_mean - ce_clean).</summary>
+    public required double? CeLossRecoveredMean { get; init; }
 }
 
 /// <summary>What was left after every filter.</summary>

@@ -34,6 +34,9 @@ public static class Artifacts
     public const string TokenTypeLabelling = "token-types.json";
     public const string ShuffledLabelling = "shuffled.json";
 
+    /// <summary>control: the model's loss with the autoencoder in place.</summary>
+    public const string Splice = "splice.json";
+
     /// <summary>inform: information of every task.</summary>
     public const string Information = "information.json";
 

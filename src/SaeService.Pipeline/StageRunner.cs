@@ -99,6 +99,9 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
             SourceException e => (ProblemCodes.HubUnavailable, e.Message, "What has come is kept; retry the job when the source can be reached.", true),
             RootedPathException e => (e.Fault == RootedPathFault.Outside ? ProblemCodes.ModelOutsideRoots : ProblemCodes.UnknownModel, e.Message,
                 "Put it back where the operator's folders have it, then retry the job.", false),
+            OutOfMemoryException => (ProblemCodes.InsufficientResources,
+                $"The stage needs more memory than Worker:MaxMemoryBytes or the machine has: {error.Message}",
+                "Lower sae.d_sae, sae.batch_tokens or dataset.max_words and submit it anew, or give the worker more and retry the job.", false),
             _ => (ProblemCodes.Internal, $"{error.GetType().Name}: {error.Message}", "The job keeps what was finished; retry it.", true),
         };
         var problem = ProblemCodes.Create(code, detail) with

@@ -1,4 +1,6 @@
 using SaeService.Checkpoints;
+using SaeService.Contracts;
+using SaeService.Estimates;
 using SaeService.Transformers;
 using static TorchSharp.torch;
 
@@ -27,6 +29,12 @@ public sealed class WorkerOptions
     /// <summary>Tokens in a forward pass: bounds the memory of capture. Default: 1024 on a CPU, whose caches then hold a block's values, and 16384 on CUDA.</summary>
     public int? CaptureBatchTokens { get; set; }
 
+    /// <summary>
+    /// What this process may hold of memory. Prepare refuses a job that is estimated to need more, models that take up more than half of it are read block by
+    /// block, and managed memory can not outgrow it. Default: no bound, but prepare looks at what the machine, or the container, has free then.
+    /// </summary>
+    public long? MaxMemoryBytes { get; set; }
+
     /// <summary>Weights of more bytes than this, as computed with, are read block by block instead of being held. Default: half of the memory of the process on a CPU, no limit on CUDA.</summary>
     public long? MaxModelBytes { get; set; }
 
@@ -42,6 +50,14 @@ public sealed class WorkerOptions
     internal string Arithmetic => $"{Device}, {(!IsCuda ? "float32" : DType == "auto" ? "the weights' own type" : DType)}";
 
     internal int BatchTokens => CaptureBatchTokens ?? (IsCuda ? 16384 : 1024);
+
+    private long HeldModelBytes => MaxModelBytes ?? (IsCuda ? long.MaxValue : (MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / 2);
+
+    /// <summary>For an estimate.</summary>
+    internal WorkerShape Shape => new(Threads, BatchTokens, MaxModelBytes: HeldModelBytes, CheckpointSeconds: CheckpointSeconds, OnGpu: IsCuda);
+
+    /// <summary>What a job may use here.</summary>
+    internal ResourceLimits LimitsAt(string artifacts) => new(MaxMemoryBytes ?? MachineLimits.AvailableMemory, MachineLimits.FreeDisk(artifacts));
 
     /// <summary>A model as this worker computes with it.</summary>
     /// <param name="mode">Null: as <see cref="MaxModelBytes"/> says.</param>
@@ -61,7 +77,6 @@ public sealed class WorkerOptions
             _ => throw new InvalidOperationException($"Worker:DType is '{DType}' and Worker:Device '{Device}': use auto or float32, or on cuda bfloat16 or float16"),
         };
         var bytes = folder.Description.Parameters * (dtype == ScalarType.Float32 ? 4 : 2);
-        var limit = MaxModelBytes ?? (IsCuda ? long.MaxValue : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2);
-        return LanguageModel.Load(folder, device(Device), dtype, mode ?? (bytes > limit ? LoadMode.LayerByLayer : LoadMode.Resident));
+        return LanguageModel.Load(folder, device(Device), dtype, mode ?? (bytes > HeldModelBytes ? LoadMode.LayerByLayer : LoadMode.Resident));
     }
 }

@@ -20,11 +20,12 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
     /// <param name="layers">The layers asked for, ascending, each once.</param>
     /// <param name="apiKeyId">Whose job it is; null in the local mode.</param>
     /// <param name="maxQueued">Most jobs of this key that may be queued; null: any number.</param>
+    /// <param name="estimate">Kept with the job.</param>
     /// <exception cref="ProblemException">
     /// <see cref="ProblemCodes.IdempotencyMismatch"/>, <see cref="ProblemCodes.IdempotencyInFlight"/>, <see cref="ProblemCodes.TooManyQueuedJobs"/>.
     /// </exception>
     public async Task<Submission> SubmitAsync(JobRequest resolved, IReadOnlyList<int> layers, Guid? apiKeyId, Idempotency? idempotency = null,
-        int? maxQueued = null, CancellationToken cancellation = default)
+        int? maxQueued = null, JobEstimate? estimate = null, CancellationToken cancellation = default)
     {
         var owner = apiKeyId ?? Guid.Empty;
         await using var db = await contexts.CreateDbContextAsync(cancellation);
@@ -57,6 +58,7 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
             Status = JobStatus.Queued,
             ApiKeyId = apiKeyId,
             RequestJson = StorableText.Json(JsonSerializer.Serialize(resolved, Wire.Json)),
+            EstimateJson = estimate is null ? null : StorableText.Json(JsonSerializer.Serialize(estimate, Wire.Json)),
             ModelId = resolved.Model.Id,
             DatasetId = resolved.Dataset.Id,
             Layers = [.. layers],

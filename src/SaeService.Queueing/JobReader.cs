@@ -24,6 +24,7 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
         ModelId = x.ModelId,
         DatasetId = x.DatasetId,
         Layers = x.Layers,
+        EstimateJson = x.EstimateJson,
         ErrorJson = x.ErrorJson,
         DocumentSha256 = x.DocumentSha256,
         CreatedAt = x.CreatedAt,
@@ -108,6 +109,7 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
             StartedAt = job.StartedAt,
             FinishedAt = job.FinishedAt,
             Request = request,
+            Estimate = job.EstimateJson is null ? null : JsonSerializer.Deserialize<JobEstimate>(job.EstimateJson, Wire.Json),
             Error = job.ErrorJson is null ? null : JsonSerializer.Deserialize<Problem>(job.ErrorJson, Wire.Json),
             Urls = new JobUrls(
                 self, self + "/events", self + "/cancel", self + "/retry", self + "/layers",

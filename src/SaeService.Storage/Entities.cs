@@ -26,6 +26,9 @@ public sealed class JobRow
     /// <summary>The layers that were asked for, in order.</summary>
     public required int[] Layers { get; set; }
 
+    /// <summary>A <see cref="JobEstimate"/> (jsonb): of the submission, then of prepare. Null for jobs that are older than estimates.</summary>
+    public string? EstimateJson { get; set; }
+
     /// <summary>A <see cref="Problem"/> (jsonb) once failed.</summary>
     public string? ErrorJson { get; set; }
 

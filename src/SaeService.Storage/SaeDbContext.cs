@@ -30,6 +30,7 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
         {
             job.ToTable("jobs");
             job.Property(x => x.RequestJson).HasColumnName("request").HasColumnType("jsonb");
+            job.Property(x => x.EstimateJson).HasColumnName("estimate").HasColumnType("jsonb");
             job.Property(x => x.ErrorJson).HasColumnName("error").HasColumnType("jsonb");
             job.Property(x => x.Version).IsRowVersion();
             // Ids are version 7 and so sort by time: lists page by id alone.

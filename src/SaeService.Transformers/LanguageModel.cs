@@ -122,8 +122,52 @@ public abstract class LanguageModel : IDisposable
         Check(ids, mask, tokenTypes, stopAfterBlock);
         using var scope = NewDisposeScope();
         using var pass = new Pass(ids.to(Device), mask, tokenTypes, hook, attentionPattern, DType);
-        var x = pass.At(HookPoint.Embed, -1, Embed(pass)); // [B, T, d]
-        for (var l = 0; l <= (stopAfterBlock ?? Description.Layers - 1); l++)
+        var x = Blocks(pass.At(HookPoint.Embed, -1, Embed(pass)), 0, stopAfterBlock ?? Description.Layers - 1, pass); // [B, T, d]
+        if (stopAfterBlock is not null)
+            return null;
+        x = Finish(x, pass);
+        return logits ? Head(x, pass)?.MoveToOuterDisposeScope() : null;
+    }
+
+    /// <summary>Runs the rest of a forward pass, from a stream that may be another than the model's own.</summary>
+    /// <param name="stream">[B, T, d], of the type the model computes in: what enters the first block to be run. Stays the caller's.</param>
+    /// <param name="firstBlock">0 .. L; with L blocks only the final norm is left.</param>
+    /// <param name="ids">[B, T] int64: positions and masks are those of <see cref="Forward"/>; no embedding is looked up.</param>
+    /// <param name="mask">[B, T], 1 at real tokens and 0 at padding; null where all are real.</param>
+    /// <param name="hook">Called at every hook point from there on.</param>
+    /// <returns>[B, T, ..]: what the head reads, for <see cref="Logits"/>; owned by the caller's dispose scope.</returns>
+    /// <exception cref="ArgumentException">Wrong shape or type, or no such block.</exception>
+    public Tensor ForwardFrom(Tensor stream, int firstBlock, Tensor ids, Tensor? mask, Hook? hook)
+    {
+        Check(ids, mask, null, null);
+        if (firstBlock < 0 || firstBlock > Description.Layers)
+            throw new ArgumentException($"there is no block {firstBlock}", nameof(firstBlock));
+        if (stream.dtype != DType || !stream.shape.AsSpan().SequenceEqual([.. ids.shape, Description.DModel]))
+            throw new ArgumentException(
+                $"the stream must be {DType} [{ids.shape[0]}, {ids.shape[1]}, {Description.DModel}], not {stream.dtype} [{string.Join(", ", stream.shape)}]",
+                nameof(stream));
+        using var scope = NewDisposeScope();
+        using var pass = new Pass(ids.to(Device), mask, null, hook, pattern: false, DType);
+        // A handle of our own, since each block frees the stream that it read.
+        return Finish(Blocks(stream.to(Device).alias(), firstBlock, Description.Layers - 1, pass), pass).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The head alone.</summary>
+    /// <param name="final">[B, T, ..] from <see cref="ForwardFrom"/>, or any rows of it: a head looks at one token at a time.</param>
+    /// <returns>[B, T, V], owned by the caller's dispose scope.</returns>
+    /// <exception cref="InvalidOperationException">There is no head.</exception>
+    public Tensor Logits(Tensor final)
+    {
+        if (!HasHead)
+            throw new InvalidOperationException("the checkpoint has no language-model head");
+        using var scope = NewDisposeScope();
+        using var pass = new Pass(zeros([final.shape[0], final.shape[1]], ScalarType.Int64, Device), null, null, null, pattern: false, DType);
+        return Head(final, pass)!.MoveToOuterDisposeScope();
+    }
+
+    private Tensor Blocks(Tensor x, int first, int last, Pass pass)
+    {
+        for (var l = first; l <= last; l++)
         {
             var before = x;
             using (_parameters.Hold(l))
@@ -131,10 +175,7 @@ public abstract class LanguageModel : IDisposable
                 x = pass.At(HookPoint.ResidPost, l, Block(l, pass.At(HookPoint.ResidPre, l, x), pass)).MoveToOuterDisposeScope();
             before.Dispose();
         }
-        if (stopAfterBlock is not null)
-            return null;
-        x = Finish(x, pass);
-        return logits ? Head(x, pass)?.MoveToOuterDisposeScope() : null;
+        return x;
     }
 
     /// <summary>Writes the weights as safetensors, by their names in checkpoints.</summary>

@@ -27,6 +27,11 @@ builder.Services.AddSerilog((_, log) =>
 var database = builder.Configuration.GetConnectionString("Default")
     ?? throw new InvalidOperationException("ConnectionStrings:Default is not set: the worker needs the database of the service");
 var options = builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new WorkerOptions();
+if (options.MaxMemoryBytes is { } bytes)
+{
+    AppContext.SetData("GCHeapHardLimit", (ulong)bytes);
+    GC.RefreshMemoryLimit();
+}
 builder.Services.AddSingleton(options);
 builder.Services.AddSaeStorage(database);
 builder.Services.AddSaeArtifacts(builder.Configuration["Artifacts:Root"] ?? Path.Combine(AppContext.BaseDirectory, "artifacts"));

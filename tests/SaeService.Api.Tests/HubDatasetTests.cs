@@ -36,7 +36,11 @@ public sealed class HubDatasetTests(HubApiFixture api) : IClassFixture<HubApiFix
     {
         using var answer = await PostAsync("""{"id":"ewt-uner"}""");
         Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
-        var request = (await ApiFixture.ReadAsync<Job>(answer)).Request;
+        var job = await ApiFixture.ReadAsync<Job>(answer);
+        // How many tokens it has is known once it is here.
+        Assert.Equal((null, null, null), (job.Estimate!.MemoryBytes, job.Estimate.DiskBytes, job.Estimate.Seconds));
+        Assert.Contains("'ewt-uner' is fetched when the job is prepared", job.Estimate.Reason!, StringComparison.Ordinal);
+        var request = job.Request;
         Assert.Equal(("train+dev+test", 40), (request.Dataset.Split, request.Dataset.Revision!.Length));
         Assert.Equal(["pos", "dep", "ner"], request.Tasks!);
         await ApiFixture.ProblemAsync(await PostAsync("""{"id":"wnut17"}""", ""","tasks":["pos"]"""), ProblemCodes.TaskNotInDataset);

@@ -187,11 +187,53 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     [Fact]
     public async Task More_than_the_service_may_use_is_refused_with_the_numbers()
     {
-        // 2 x 131072 x 4096 floats of pre-activations: 4 GiB, and the bound of these tests is 10^9 bytes.
-        var problem = await ApiFixture.ProblemAsync(await PostAsync("""
-            {"model":{"id":"tiny"},"dataset":{"id":"mini"},"sae":{"d_sae":4096,"batch_tokens":131072,"train_tokens":1000000},"context_length":64}
-            """), ProblemCodes.InsufficientResources);
-        Assert.Matches(@"about [\d,]+ MiB of memory.*may use [\d,]+ MiB", problem.Detail!);
+        // 131072 tokens with 4096 latents each, by token and by latent: 4 GiB, and the bound of these tests is 10^9 bytes.
+        const string Request = """
+            {"model":{"id":"tiny"},"dataset":{"id":"mini"},"sae":{"d_sae":4096,"k":4096,"batch_tokens":131072,"train_tokens":1000000},"context_length":64}
+            """;
+        var problem = await ApiFixture.ProblemAsync(await PostAsync(Request), ProblemCodes.InsufficientResources);
+        Assert.Matches(@"about [\d,]+ MiB of memory \(in stage train\), and may use 953 MiB; lower sae\.d_sae .*sae\.batch_tokens", problem.Detail!);
+
+        // Whoever only asks is told the same, with all the numbers.
+        using var answer = await api.Submitter.PostAsync("/v1/jobs/estimate", ApiFixture.Json(Request), Ct);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var preview = await ApiFixture.ReadAsync<JobPreview>(answer);
+        Assert.Equal(problem.Detail, preview.Refusal);
+        Assert.Equal(new ResourceLimits(1_000_000_000, 10_000_000_000), preview.Limits);
+        Assert.True(preview.Estimate.MemoryBytes > 4L << 30);
+        Assert.Equal(preview.Estimate.MemoryBytes, preview.Estimate.Parts!.MemoryBytes["runtime"] + preview.Estimate.Parts.MemoryBytes["train"]);
+    }
+
+    [Fact]
+    public async Task A_job_is_estimated_before_it_is_queued_and_carries_its_estimate()
+    {
+        await using var db = api.Database();
+        var before = await db.Jobs.CountAsync(Ct);
+        const string Body = """
+            {"model":{"id":"tiny"},"dataset":{"id":"mini","split":"train"},"sae":{"train_tokens":100000},
+             "webhook":{"url":"https://example.org/hook","secret":"whsec_c2VjcmV0IG9mIHRoaXMgZXhhbXBsZSwgbm90IHlvdXJz"}}
+            """;
+        using var answer = await api.Submitter.PostAsync("/v1/jobs/estimate", ApiFixture.Json(Body), Ct);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var text = await answer.Content.ReadAsStringAsync(Ct);
+        Assert.DoesNotContain("whsec", text, StringComparison.Ordinal);
+        var preview = await ApiFixture.ReadAsync<JobPreview>(answer);
+        Assert.Equal(before, await db.Jobs.CountAsync(Ct));
+        Assert.Equal(100_000, preview.Request.Sae!.TrainTokens);
+        Assert.Null(preview.Refusal);
+        // 40 of the 48 sentences are of that split, by their share of the bytes; five words and as many tokens each, and no special ones.
+        Assert.InRange(preview.Estimate.Tokens!.Value, 190, 205);
+        Assert.Equal(3 * 4 * 16 * preview.Estimate.Tokens.Value, preview.Estimate.Parts!.DiskBytes["activations"], 0.1 * 3 * 4 * 16 * 200);
+        Assert.Equal(preview.Estimate.DiskBytes, preview.Estimate.Parts.DiskBytes.Values.Sum());
+        Assert.Equal(preview.Estimate.Seconds!.Value, preview.Estimate.Parts.Seconds.Values.Sum(), 0.5);
+
+        var job = await ApiFixture.ReadAsync<Job>(await PostAsync(Body));
+        Assert.Equal(preview.Estimate.MemoryBytes, job.Estimate!.MemoryBytes);
+        Assert.Equal(preview.Estimate.DiskBytes, job.Estimate.DiskBytes);
+
+        using var unknown = await api.Submitter.PostAsync("/v1/jobs/estimate", ApiFixture.Json("""{"model":{"id":"nowhere"},"dataset":{"id":"mini"}}"""), Ct);
+        await ApiFixture.ProblemAsync(unknown, ProblemCodes.UnknownModel);
+        await ApiFixture.ProblemAsync(await api.Reader.PostAsync("/v1/jobs/estimate", ApiFixture.Json(Body), Ct), ProblemCodes.Forbidden);
     }
 
     [Fact]

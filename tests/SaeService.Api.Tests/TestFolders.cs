@@ -57,6 +57,10 @@ public sealed class TestFolders : IDisposable
     {
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "config.json"), TinyConfig);
+        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), """
+            {"version":"1.0","added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Whitespace"},"post_processor":null,"decoder":null,
+             "model":{"type":"WordLevel","unk_token":"?","vocab":{"?":0,"Ada":1,"sees":2,"old":3,"dogs":4,".":5}}}
+            """);
         SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"),
             [TensorSource.Of<float>("model.embed_tokens.weight", DType.F32, [32, 16], new float[32 * 16])]);
     }

@@ -11,13 +11,15 @@ internal sealed class Client(string address) : IDisposable
 
     public HttpClient Http => _http;
 
-    public async Task<string> SubmitAsync(string request, CancellationToken ct)
+    public async Task<string> SubmitAsync(string request, CancellationToken ct) => (await PostAsync("/v1/jobs", request, 202, ct))["id"]!.GetValue<string>();
+
+    public Task<JsonNode> EstimateAsync(string request, CancellationToken ct) => PostAsync("/v1/jobs/estimate", request, 200, ct);
+
+    private async Task<JsonNode> PostAsync(string path, string request, int expected, CancellationToken ct)
     {
-        using var answer = await _http.PostAsync("/v1/jobs", new StringContent(request, System.Text.Encoding.UTF8, "application/json"), ct);
+        using var answer = await _http.PostAsync(path, new StringContent(request, System.Text.Encoding.UTF8, "application/json"), ct);
         var body = await answer.Content.ReadAsStringAsync(ct);
-        if ((int)answer.StatusCode != 202)
-            throw new InvalidOperationException($"{(int)answer.StatusCode}: {body}");
-        return JsonNode.Parse(body)!["id"]!.GetValue<string>();
+        return (int)answer.StatusCode == expected ? JsonNode.Parse(body)! : throw new InvalidOperationException($"{(int)answer.StatusCode}: {body}");
     }
 
     public async Task<JsonNode> JobAsync(string id, CancellationToken ct) => (await _http.GetFromJsonAsync<JsonNode>($"/v1/jobs/{id}", ct))!;

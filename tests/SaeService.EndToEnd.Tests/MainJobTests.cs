@@ -66,13 +66,28 @@ public sealed class MainJobTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
         var ct = Patience(8);
-        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct);
+        var bounded = new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "2000000000" };
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: bounded);
         await using var _ = service;
         using var __ = client;
 
         var request = Request.Replace("\"train_tokens\": 200000", "\"train_tokens\": 1500000");
-        var undisturbed = await client.SubmitAsync(request, ct);
-        Assert.Equal("succeeded", (await client.WaitForEndAsync(undisturbed, ct))["status"]!.GetValue<string>());
+        string undisturbed;
+        await using (var watch = new ResourceWatch(Path.Combine(service.Home, "artifacts")))
+        {
+            var told = await client.EstimateAsync(request, ct);
+            Assert.Null(told["refusal"]);
+            undisturbed = await client.SubmitAsync(request, ct);
+            var ended = await client.WaitForEndAsync(undisturbed, ct);
+            Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
+            var used = (Memory: ResourceWatch.PeakMemoryBytes(Assert.Single(service.Children("SaeService.Worker.dll"))), Disk: watch.PeakDiskBytes);
+            // What was said before anything ran, and what prepare said once it had counted the tokens.
+            foreach (var estimate in new[] { told["estimate"]!, ended["estimate"]! })
+            {
+                Assert.InRange(estimate["memory_bytes"]!.GetValue<double>() / used.Memory, 0.75, 1.25);
+                Assert.InRange(estimate["disk_bytes"]!.GetValue<double>() / used.Disk, 0.75, 1.25);
+            }
+        }
 
         var disturbed = await client.SubmitAsync(request, ct);
         // Far enough for a checkpoint, which is written every second here.
@@ -81,12 +96,28 @@ public sealed class MainJobTests
         Assert.Equal("running", seen["status"]!.GetValue<string>());
         SaeCommand.Signal(Assert.Single(service.Children("SaeService.Worker.dll")), "KILL");
 
-        var ended = await client.WaitForEndAsync(disturbed, ct);
-        Assert.Equal("succeeded", ended["status"]!.GetValue<string>());
+        Assert.Equal("succeeded", (await client.WaitForEndAsync(disturbed, ct))["status"]!.GetValue<string>());
         var events = await client.Http.GetStringAsync($"/v1/jobs/{disturbed}/events?limit=200", ct);
         Assert.Contains("stage.retrying", events, StringComparison.Ordinal);
         Assert.Contains("resumed from the checkpoint", events, StringComparison.Ordinal);
         Assert.Equal(await client.ComparableDocumentAsync(undisturbed, ct), await client.ComparableDocumentAsync(disturbed, ct));
+    }
+
+    [Fact]
+    public async Task A_job_that_its_worker_can_not_hold_is_refused_by_prepare_with_the_numbers()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
+        var ct = Patience();
+        // The machine has enough, so that the interface takes the job; this worker may have less than it holds when idle.
+        var tooSmall = new Dictionary<string, string> { ["Worker__MaxMemoryBytes"] = "250000000" };
+        var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: tooSmall);
+        await using var _ = service;
+        using var __ = client;
+        var ended = await client.WaitForEndAsync(await client.SubmitAsync(Request, ct), ct);
+        Assert.Equal("failed", ended["status"]!.GetValue<string>());
+        Assert.Equal(("insufficient_resources", "prepare"), (ended["error"]!["code"]!.GetValue<string>(), ended["error"]!["stage"]!.GetValue<string>()));
+        Assert.Matches(@"needs about [\d,]+ MiB of memory \(in stage \w+\), and may use 238 MiB", ended["error"]!["detail"]!.GetValue<string>());
+        Assert.Equal(1, ended["attempt"]!.GetValue<int>());
     }
 
     [Theory]

@@ -13,7 +13,7 @@ namespace SaeService.Api.Datasets;
 /// <summary>
 /// The data sets that can be named: uploads of the caller, then what is in the operator's folders, the bundled sample, then what can be fetched.
 /// </summary>
-public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sources, IDbContextFactory<SaeDbContext> contexts)
+public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sources, ArtifactStore artifacts, IDbContextFactory<SaeDbContext> contexts)
 {
     private readonly FolderRoots _roots = new(settings.DatasetRoots, settings.BundledRoot is { } bundled
         ? new Dictionary<string, string> { [ModelCatalogue.SampleName] = Path.Combine(bundled, "corpus") }
@@ -64,6 +64,20 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
         {
             throw new ProblemException(ProblemCodes.InvalidDataset, e.Message, field, e);
         }
+    }
+
+    /// <summary>The files of a data set that <see cref="RequireAsync"/> gave; null where they have to be fetched.</summary>
+    public async Task<DatasetFolder?> OpenAsync(Dataset dataset, Caller caller, CancellationToken ct)
+    {
+        if (dataset.Source == "upload")
+        {
+            await using var db = await contexts.CreateDbContextAsync(ct);
+            var key = await db.Datasets.Where(x => x.Name == dataset.Id && x.ApiKeyId == caller.KeyId).Select(x => x.Key).SingleOrDefaultAsync(ct);
+            return key is null ? null : DatasetFolder.Open(artifacts.Path(key));
+        }
+        if (dataset.Source == "folder")
+            return DatasetFolder.Open(_roots.Resolve(dataset.Id));
+        return dataset.Fetched && (await sources.FindAsync(dataset.Id, dataset.Revision, ct)).Fetched is { } place ? DatasetFolder.Open(place) : null;
     }
 
     private async Task<Dataset> OfferedAsync(DatasetReference reference, string field, bool ask, CancellationToken ct)

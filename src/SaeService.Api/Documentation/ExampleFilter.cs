@@ -34,6 +34,10 @@ public sealed class ExampleFilter : IOperationFilter
                 }
                 """),
         ],
+        ["EstimateJob"] =
+        [
+            ("minimal", "A model and a data set; everything else has a default", """{ "model": { "id": "sample" }, "dataset": { "id": "sample" } }"""),
+        ],
         ["CheckModel"] = [("sample", "The bundled model", """{ "id": "sample" }""")],
     };
 

@@ -7,6 +7,7 @@ using SaeService.Api.Problems;
 using SaeService.Api.Requests;
 using SaeService.Api.Results;
 using SaeService.Contracts;
+using SaeService.Estimates;
 using SaeService.Queueing;
 using SaeService.Storage;
 
@@ -16,6 +17,16 @@ namespace SaeService.Api.Jobs;
 public static class JobEndpoints
 {
     private const int PollSeconds = 2;
+
+    /// <summary>Of a request for an analysis.</summary>
+    private static readonly string[] s_refusals =
+    [
+        ProblemCodes.MalformedJson, ProblemCodes.UnknownField, ProblemCodes.InvalidRequest, ProblemCodes.UnknownModel, ProblemCodes.ModelOutsideRoots,
+        ProblemCodes.UnsupportedModel, ProblemCodes.InvalidModel, ProblemCodes.PickleOnlyModel, ProblemCodes.UnknownDataset, ProblemCodes.HubOffline,
+        ProblemCodes.HubUnauthorized, ProblemCodes.HubUnavailable, ProblemCodes.HubDamaged, ProblemCodes.HubRefused, ProblemCodes.DatasetOutsideRoots,
+        ProblemCodes.InvalidDataset, ProblemCodes.TaskNotInDataset, ProblemCodes.LayerOutOfRange, ProblemCodes.NotAvailable, ProblemCodes.InsufficientResources,
+        ProblemCodes.TooLarge, ProblemCodes.UnsupportedMediaType,
+    ];
 
     /// <summary>Maps the calls on jobs and returns their group, to which events and results belong too.</summary>
     public static RouteGroupBuilder MapJobs(this WebApplication app)
@@ -27,12 +38,12 @@ public static class JobEndpoints
                 "job.failed or job.cancelled, with the headers of Standard Webhooks: webhook-id, webhook-timestamp and, with a secret, webhook-signature. " +
                 "It is tried for 24 hours until the answer is 2xx; 410 ends it.")
             .Accepts<JobRequest>("application/json").RequireAuthorization(Scopes.Submit)
-            .Problems(ProblemCodes.MalformedJson, ProblemCodes.UnknownField, ProblemCodes.InvalidRequest, ProblemCodes.InvalidParameter, ProblemCodes.UnknownModel,
-                ProblemCodes.ModelOutsideRoots, ProblemCodes.UnsupportedModel, ProblemCodes.InvalidModel, ProblemCodes.PickleOnlyModel, ProblemCodes.UnknownDataset,
-                ProblemCodes.HubOffline, ProblemCodes.HubUnauthorized, ProblemCodes.HubUnavailable, ProblemCodes.HubDamaged, ProblemCodes.HubRefused,
-                ProblemCodes.DatasetOutsideRoots, ProblemCodes.InvalidDataset, ProblemCodes.TaskNotInDataset, ProblemCodes.LayerOutOfRange, ProblemCodes.NotAvailable,
-                ProblemCodes.InsufficientResources, ProblemCodes.IdempotencyMismatch, ProblemCodes.IdempotencyInFlight, ProblemCodes.TooLarge,
-                ProblemCodes.UnsupportedMediaType, ProblemCodes.TooManyQueuedJobs);
+            .Problems([.. s_refusals, ProblemCodes.InvalidParameter, ProblemCodes.IdempotencyMismatch, ProblemCodes.IdempotencyInFlight,
+                ProblemCodes.TooManyQueuedJobs]);
+        jobs.MapPost("/estimate", Estimate).WithName("EstimateJob").WithSummary("What a job would need of memory, disk and time; nothing is queued")
+            .WithDescription("Takes what POST /v1/jobs takes, refuses what it refuses, and answers with the request as the job would have it, its estimate, " +
+                "and whether it would fit.")
+            .Accepts<JobRequest>("application/json").RequireAuthorization(Scopes.Submit).Problems(s_refusals);
         jobs.MapGet("", List).WithName("ListJobs").WithSummary("Jobs of this key (of all keys for administrators), newest first")
             .WithDescription("Pages follow the Link header or next_after.").Problems(ProblemCodes.InvalidParameter);
         jobs.MapGet("/{id:guid}", Get).WithName("GetJob").WithSummary("A job: status, progress by layer, error, urls")
@@ -47,7 +58,8 @@ public static class JobEndpoints
         return jobs;
     }
 
-    private static async Task<Accepted<Job>> Submit(HttpContext context, RequestResolver resolver, JobQueue queue, JobReader reader, ServiceSettings settings)
+    private static async Task<Accepted<Job>> Submit(HttpContext context, RequestResolver resolver, JobEstimates estimates, JobQueue queue, JobReader reader,
+        ServiceSettings settings)
     {
         var ct = context.RequestAborted;
         var caller = Caller.Of(context);
@@ -59,8 +71,26 @@ public static class JobEndpoints
             return await AcceptedAsync(earlier.Id, replayed: true, reader, context);
 
         var resolved = await resolver.ResolveAsync(request, caller, ct);
-        var submission = await queue.SubmitAsync(resolved.Request, resolved.Layers, caller.KeyId, idempotency, settings.Limits.QueuedJobsPerKey, ct);
+        estimates.Require(resolved.Estimate);
+        var submission = await queue.SubmitAsync(resolved.Request, resolved.Layers, caller.KeyId, idempotency, settings.Limits.QueuedJobsPerKey,
+            resolved.Estimate, ct);
         return await AcceptedAsync(submission.Job.Id, submission.Replayed, reader, context);
+    }
+
+    private static async Task<Ok<JobPreview>> Estimate(HttpContext context, RequestResolver resolver, JobEstimates estimates, ServiceSettings settings)
+    {
+        var request = await JsonBody.ReadAsync<JobRequest>(context.Request, settings.Limits.MaxJsonBytes);
+        var resolved = await resolver.ResolveAsync(request, Caller.Of(context), context.RequestAborted);
+        // Whoever reads the answer need not know the secret that would sign the webhook; a job does not show it either.
+        var shown = resolved.Request.Webhook is { } webhook ? resolved.Request with { Webhook = webhook with { Secret = null } } : resolved.Request;
+        var limits = estimates.Limits;
+        return TypedResults.Ok(new JobPreview
+        {
+            Request = shown,
+            Estimate = resolved.Estimate,
+            Limits = limits,
+            Refusal = JobEstimator.Refusal(resolved.Estimate, limits),
+        });
     }
 
     private static async Task<Accepted<Job>> AcceptedAsync(Guid id, bool replayed, JobReader reader, HttpContext context)

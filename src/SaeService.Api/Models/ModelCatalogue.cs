@@ -92,6 +92,9 @@ public sealed class ModelCatalogue(ServiceSettings settings, HubModels hub)
         }
     }
 
+    /// <summary>Where the files of a model are; null for one of the hub.</summary>
+    public string? FolderOf(Model model) => model.Source == "folder" ? _roots.Resolve(model.Id) : null;
+
     private Model Describe(string id, string path)
     {
         try
@@ -133,13 +136,14 @@ public sealed class ModelCatalogue(ServiceSettings settings, HubModels hub)
             VocabularySize = folder.Description.VocabularySize,
             ContextLength = folder.Description.ContextLength,
             Parameters = folder.Description.Parameters,
+            WeightBytes = folder.Description.Parameters * folder.StoredType.Size(),
             Usable = true,
         };
         _seen[path] = (fingerprint, model);
         return model;
     }
 
-    private static string CodeOf(CheckpointFault fault) => fault switch
+    internal static string CodeOf(CheckpointFault fault) => fault switch
     {
         CheckpointFault.NotFound => ProblemCodes.InvalidModel,
         CheckpointFault.Unsupported => ProblemCodes.UnsupportedModel,

@@ -8,13 +8,14 @@ using SaeService.Contracts;
 namespace SaeService.Api.Requests;
 
 /// <param name="Request">With every default filled in; <see cref="JobRequest.Layers"/> is a list.</param>
-public sealed record ResolvedRequest(JobRequest Request, IReadOnlyList<int> Layers);
+/// <param name="Estimate">What the job will need; whether it may have it is not judged yet.</param>
+public sealed record ResolvedRequest(JobRequest Request, IReadOnlyList<int> Layers, JobEstimate Estimate);
 
 /// <summary>
 /// Fills every default of a request and refuses what can be known to be wrong before anything is queued. The documentation of
 /// <see cref="JobRequest"/> gives the defaults.
 /// </summary>
-public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue datasets, ResourceEstimate resources, ServiceSettings settings)
+public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue datasets, JobEstimates estimates, ServiceSettings settings)
 {
     private static readonly string[] s_hooks = ["resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"];
     private static readonly string[] s_canonicalTasks = ["pos", "dep", "ner"];
@@ -57,8 +58,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
         };
         WebhookTarget.Check(request.Webhook, settings.WebhooksAllowPrivate, errors);
         errors.ThrowIfAny();
-        resources.Require(resolved, layers.Count, model!, dataset!);
-        return new ResolvedRequest(resolved, layers);
+        return new ResolvedRequest(resolved, layers, await estimates.OfAsync(resolved, model!, dataset!, extra, caller, ct));
     }
 
     private static List<int> Layers(LayerSelection? asked, Model? model, RequestErrors errors)

@@ -42,7 +42,7 @@ public static class LayerEndpoints
         var document = await StoredDocument.ReadAsync(database, job, context.RequestAborted);
         var row = await db.Layers.AsNoTracking().SingleAsync(x => x.JobId == id && x.Layer == layer, context.RequestAborted);
         return TypedResults.Ok(new LayerDocument(id, document.Layers.Single(x => x.Layer == layer),
-            JsonSerializer.Deserialize<SaeProvenance>(row.SaeJson, Wire.Json)!, JsonSerializer.Deserialize<SaeTraining>(row.TrainingJson, Wire.Json)!));
+            document.Provenance.Sae.Single(x => x.Layer == layer), JsonSerializer.Deserialize<SaeTraining>(row.TrainingJson, Wire.Json)!));
     }
 
     private static async Task<Results<Ok<MutualInformationDocument>, StatusCodeHttpResult>> GetMutualInformation(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)

@@ -45,6 +45,8 @@ internal static class Reservations
             caveats.Add($"Mode {evidence.Mode}: the features were not labelled again under shuffled labels.");
         if (evidence.Layers.Any(l => l.Random.Count < 2))
             caveats.Add($"Mode {evidence.Mode}: one set of random directions only; another seed may do a little better or worse.");
+        if (evidence.Mode == "quick")
+            caveats.Add("Mode quick: the model's loss with the autoencoders in place was not measured.");
         if (evidence.SentencesAsDocuments)
             caveats.Add("The data set marks no documents: each sentence was taken for one, so words of one text may stand on both sides of the split.");
         if (evidence.Layers.Count == 1)
@@ -55,7 +57,7 @@ internal static class Reservations
             caveats.Add("Few held-out documents: intervals are rough, and confidence is never above low.");
         foreach (var sae in evidence.Provenance.Sae.Where(s => s.Gate != "pass"))
             caveats.Add(string.Create(CultureInfo.InvariantCulture,
-                $"Layer {sae.Layer}: unfaithful autoencoder (FVU {sae.Fvu:0.00}); its features describe the layer badly."));
+                $"Layer {sae.Layer}: unfaithful autoencoder (FVU {sae.Fvu:0.00}{Recovered(sae.Splice)}); its features describe the layer badly."));
         foreach (var task in leftOut)
             caveats.Add($"Task {task} is left out: its information could not be measured at every layer.");
         var deceived = evidence.Layers.Where(l => l.Shuffled is not null && ConsistentOf(l.Shuffled) > 0).Select(l => l.Layer).ToArray();
@@ -64,6 +66,9 @@ internal static class Reservations
         caveats.AddRange(evidence.Caveats);
         return caveats;
     }
+
+    private static string Recovered(SplicedLoss? splice) =>
+        splice?.CeLossRecovered is { } share ? string.Create(CultureInfo.InvariantCulture, $", {share:0.00} of the loss recovered") : "";
 
     public static ConsistencyControls Controls(LayerEvidence layer, Labels.LayerLabelling tokenTypes) => new(ConsistentOf(layer.Autoencoder),
         [.. layer.Random.Select(ConsistentOf)], ConsistentOf(tokenTypes), layer.Shuffled is null ? null : ConsistentOf(layer.Shuffled));

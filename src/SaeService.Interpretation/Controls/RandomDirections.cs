@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SaeService.Autoencoders;
 using SaeService.Interpretation.Labels;
 using SaeService.Interpretation.Statistics;
@@ -34,13 +35,18 @@ public static class RandomDirections
         var start = new int[matched.Width + 1];
         var words = new List<int>(checked((int)matched.NonZeros));
         var values = new List<float>(words.Capacity);
-        var projections = new float[checked(chunk * rows)]; // [chunk, N]
+        // In memory of its own, which is free again at once and not when the collector comes to it.
+        using var projections = empty(chunk, rows); // [chunk, N]
         for (var first = 0; first < matched.Width; first += chunk)
         {
             var count = Math.Min(chunk, matched.Width - first);
             Project(read, d, rows, Directions(first, count, d, seed), count, projections);
             var fired = new (int[] Words, float[] Values)[count];
-            Parallel.For(0, count, n => fired[n] = Highest(projections.AsSpan(n * rows, rows), density[first + n]));
+            Parallel.For(0, count, () => new float[rows], (n, _, scratch) =>
+            {
+                fired[n] = Highest(MemoryMarshal.Cast<byte, float>(projections.bytes).Slice(n * rows, rows), density[first + n], scratch);
+                return scratch;
+            }, _ => { });
             for (var n = 0; n < count; n++)
             {
                 words.AddRange(fired[n].Words);
@@ -71,35 +77,36 @@ public static class RandomDirections
         return directions;
     }
 
-    private static void Project(ReadRows read, int d, int rows, float[] directions, int count, float[] projections)
+    private static void Project(ReadRows read, int d, int rows, float[] directions, int count, Tensor projections)
     {
         using var inference = no_grad();
         using var scope = NewDisposeScope();
         var w = tensor(directions, [count, d]); // [chunk, d]
+        var vectors = new float[Math.Min(RowsABlock, rows) * d];
         for (var first = 0; first < rows; first += RowsABlock)
         {
             using var step = NewDisposeScope();
             var n = Math.Min(RowsABlock, rows - first);
-            var block = new float[n * d];
-            read(first, block);
-            var x = tensor(block, [n, d]); // [n, d]
-            var projected = w.mm(x.t()).data<float>().ToArray(); // [chunk, n]
-            for (var direction = 0; direction < count; direction++)
-                projected.AsSpan(direction * n, n).CopyTo(projections.AsSpan(direction * rows + first, n));
+            read(first, vectors.AsSpan(0, n * d));
+            var x = empty(n, d);
+            vectors.AsSpan(0, n * d).CopyTo(MemoryMarshal.Cast<byte, float>(x.bytes)); // [n, d]
+            projections.narrow(0, 0, count).narrow(1, first, n).copy_(w.mm(x.t())); // [chunk, n]
         }
     }
 
     /// <summary>The words of the <paramref name="count"/> highest projections above 0, ascending; of equal projections the earlier words.</summary>
-    private static (int[] Words, float[] Values) Highest(ReadOnlySpan<float> projection, int count)
+    /// <param name="scratch">As long as the projection; overwritten.</param>
+    private static (int[] Words, float[] Values) Highest(ReadOnlySpan<float> projection, int count, float[] scratch)
     {
-        var positive = new List<float>();
+        var found = 0;
         foreach (var value in projection)
             if (value > 0)
-                positive.Add(value);
-        count = Math.Min(count, positive.Count);
+                scratch[found++] = value;
+        var positive = scratch.AsSpan(0, found);
+        count = Math.Min(count, found);
         if (count == 0)
             return ([], []);
-        var threshold = Select(positive.ToArray(), count);
+        var threshold = Select(positive, count);
         var ties = count;
         foreach (var value in positive)
             ties -= value > threshold ? 1 : 0;

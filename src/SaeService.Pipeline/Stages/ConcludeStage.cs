@@ -25,8 +25,10 @@ internal static class ConcludeStage
         var (words, _) = Inputs.Words(corpus, filters);
         var reference = StagePlan.ReferenceLayer(context.Layers);
         using var db = context.OpenDatabase();
+        var spliced = context.Layers.ToDictionary(layer => layer, layer => JobModes.Splices(request.Mode!)
+            ? Inputs.ReadJson<SpliceOutcome>(context.Published(StageKind.Control, layer, Artifacts.Splice)) : new(null, null));
         var sae = db.Layers.AsNoTracking().Where(l => l.JobId == context.JobId).OrderBy(l => l.Layer).Select(l => l.SaeJson).ToList()
-            .ConvertAll(json => JsonSerializer.Deserialize<SaeProvenance>(json, Wire.Json)!);
+            .ConvertAll(json => Judged(JsonSerializer.Deserialize<SaeProvenance>(json, Wire.Json)!, spliced));
         var created = db.Jobs.Where(j => j.Id == context.JobId).Select(j => j.CreatedAt).Single();
 
         var document = Conclusion.Build(new Evidence
@@ -50,14 +52,16 @@ internal static class ConcludeStage
                 Layer = layer,
                 HookPoint = Hooks.NameOf(request.Hook!, layer),
                 Autoencoder = Labelling(context, StageKind.Label, layer, Artifacts.Labelling),
-                Random = [.. Enumerable.Range(0, ControlStage.RandomRepeats(request.Mode!)).Select(i => Labelling(context, StageKind.Control, layer, Artifacts.RandomLabelling(i)))],
+                Random = [.. Enumerable.Range(0, JobModes.RandomRepeats(request.Mode!)).Select(i =>
+                    Labelling(context, StageKind.Control, layer, Artifacts.RandomLabelling(i)))],
                 Shuffled = Labelling(context, StageKind.Control, layer, Artifacts.ShuffledLabelling),
                 Information = Inputs.ReadJson<List<TaskInformation>>(context.Published(StageKind.Inform, layer, Artifacts.Information)),
             })],
             TokenTypes = Labelling(context, StageKind.Control, reference, Artifacts.TokenTypeLabelling),
             Mode = request.Mode!,
             SentencesAsDocuments = inputs.SentencesAsDocuments,
-            Caveats = Caveats(inputs),
+            Caveats = [.. Caveats(inputs), .. spliced.Where(s => s.Value.NotMeasured is not null).GroupBy(s => s.Value.NotMeasured, s => s.Key)
+                .Select(reason => $"Layer {string.Join(", ", reason)}: the loss with the autoencoder in place was not measured: {reason.Key}.")],
         });
 
         var activations = request.KeepActivations == true ? [] : ActivationRows(db, context).Select(a => a.Key).ToList();
@@ -85,6 +89,14 @@ internal static class ConcludeStage
             if (request.KeepActivations != true)
                 await ActivationRows(publishing, context).ExecuteDeleteAsync(ct);
         }, AfterPublish: () => activations.ForEach(context.Store.Delete));
+    }
+
+    /// <summary>Faithful is an autoencoder whose reconstructions the model itself can use (method 5).</summary>
+    private static SaeProvenance Judged(SaeProvenance sae, Dictionary<int, SpliceOutcome> spliced)
+    {
+        const double FaithfulRecovery = 0.9;
+        var loss = spliced[sae.Layer].Loss;
+        return sae with { Splice = loss, Gate = loss?.CeLossRecovered < FaithfulRecovery ? "unfaithful" : sae.Gate };
     }
 
     /// <summary>The captured vectors: the bulk of a job's disk, and of no more use once it has ended.</summary>

@@ -1,42 +1,69 @@
+using SaeService.Checkpoints;
+using SaeService.Contracts;
+using SaeService.Corpora;
 using SaeService.Interpretation.Controls;
 using SaeService.Interpretation.Labels;
 using SaeService.Queueing;
 using SaeService.Storage;
+using SaeService.Transformers;
 
 namespace SaeService.Pipeline.Stages;
 
 /// <summary>What the features must beat: random directions of the same density, word lists, and the same features under shuffled labels.</summary>
 internal static class ControlStage
 {
-    /// <summary>Random dictionaries of the standard mode; quick makes one.</summary>
-    public static int RandomRepeats(string mode) => mode == "quick" ? 1 : 3;
-
     public static StageOutput Run(StageContext context)
     {
         var layer = context.Layer;
         var corpus = Inputs.Corpus(context);
-        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var filters = Inputs.Filters(context);
+        var (words, packed) = Inputs.Words(corpus, filters);
         var codes = Inputs.Codes(context, layer);
         var rules = LabelRules.From(context.Request);
         using var activations = Inputs.Activations(context, layer);
         var centred = new CentredWords(activations, Array.ConvertAll(packed, w => corpus.LastToken[w]));
-        var repeats = RandomRepeats(context.Request.Mode!);
+        var repeats = JobModes.RandomRepeats(context.Request.Mode!);
         var artifacts = new List<StoredArtifact>();
+        var steps = repeats + (JobModes.Splices(context.Request.Mode!) ? 3.0 : 2.0);
         for (var repeat = 0; repeat < repeats; repeat++)
         {
-            context.Progress(repeat / (repeats + 2.0), message: $"random directions {repeat + 1} of {repeats}");
+            context.Progress(repeat / steps, message: $"random directions {repeat + 1} of {repeats}");
             var random = RandomDirections.Codes(centred.Read, activations.Dim, codes, rules.Seed + repeat);
             artifacts.Add(context.Write(Artifacts.RandomLabelling(repeat), FeatureLabeller.Run(random, words, rules, context.Worker.Threads).Layer.Write));
         }
-        context.Progress(repeats / (repeats + 2.0), message: "shuffled labels");
+        context.Progress(repeats / steps, message: "shuffled labels");
         artifacts.Add(context.Write(Artifacts.ShuffledLabelling, FeatureLabeller.Run(codes, ShuffledLabels.Of(words, rules.Seed), rules, context.Worker.Threads).Layer.Write));
         if (layer == StagePlan.ReferenceLayer(context.Layers))
         {
             // Word lists see no model: once for all layers.
-            context.Progress((repeats + 1) / (repeats + 2.0), message: "word lists");
+            context.Progress((repeats + 1) / steps, message: "word lists");
             artifacts.Add(context.Write(Artifacts.TokenTypeLabelling, FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules, context.Worker.Threads).Layer.Write));
         }
+        if (JobModes.Splices(context.Request.Mode!))
+        {
+            var outcome = Splice(context, corpus, filters, activations, done =>
+                context.Progress((repeats + 2 + done) / steps, message: "the model with the autoencoder in place"));
+            artifacts.Add(context.Write(Artifacts.Splice, stream => Inputs.WriteJson(stream, outcome)));
+        }
         return new StageOutput(artifacts);
+    }
+
+    private static SpliceOutcome Splice(StageContext context, PackedCorpus corpus, NormFilters filters, Autoencoders.ActivationFile activations,
+        Action<double> progress)
+    {
+        progress(0);
+        var layer = context.Layer;
+        using var folder = context.OpenModel();
+        using var model = context.Worker.Load(ModelFolder.Open(folder.Path));
+        if (model.Description.Type != "causal")
+            return new(null, "an encoder predicts masked tokens, and on whole text has no loss of the next one");
+        if (!SplicedPass.Predicts(model))
+            return new(null, "the checkpoint has no language-model head");
+        var sae = Inputs.Autoencoder(context, layer);
+        var loss = SplicedQuality.Measure(model, Hooks.PlaceOf(context.Request.Hook!, layer), corpus, activations,
+            filters.Tokens(corpus, layer, test: false), filters.Tokens(corpus, layer, test: true),
+            (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens, progress);
+        return new(loss, loss is null ? "the test documents have no two tokens in a row" : null);
     }
 
     /// <summary>The words' vectors less their mean, in blocks.</summary>

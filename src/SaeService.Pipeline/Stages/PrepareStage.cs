@@ -1,6 +1,10 @@
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
 using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
+using SaeService.Estimates;
+using SaeService.Queueing;
 using SaeService.Storage;
 using SaeService.Transformers;
 
@@ -61,6 +65,9 @@ internal static class PrepareStage
         context.Progress(0.8, message: "writing the corpus");
 
         var report = corpus!.Report;
+        var estimate = Estimate(context, folder, corpus);
+        if (JobEstimator.Refusal(estimate, context.Worker.LimitsAt(context.Store.Root)) is { } refusal)
+            throw new ProblemException(ProblemCodes.InsufficientResources, refusal);
         var used = dataset.Files.Where(f => splits is null || splits.Contains(f.Split)).Concat(extra?.Files ?? []);
         var data = new DataProvenance(request.Dataset.Id, [.. used.Select(f => new FileHash(f.Name, f.Bytes, f.ComputeSha256()))], report.Split, report.SplitSha256,
             report.ReconstructedSentences == 0 ? "original" : report.ReconstructedSentences == report.Sentences ? "reconstructed" : $"reconstructed in {report.ReconstructedSentences} sentences",
@@ -81,7 +88,28 @@ internal static class PrepareStage
             alignment,
             context.Write(Artifacts.Split, stream => Inputs.WriteJson(stream, split)),
             context.Write(Artifacts.Provenance, stream => Inputs.WriteJson(stream, inputs)),
-        ]);
+        ], async (db, ct) =>
+        {
+            var json = JsonSerializer.Serialize(estimate, Wire.Json);
+            await db.Jobs.Where(j => j.Id == context.JobId).ExecuteUpdateAsync(set => set.SetProperty(j => j.EstimateJson, json), ct);
+        });
+    }
+
+    /// <summary>What the job needs, now that its tokens are counted, on a machine like this worker's.</summary>
+    private static JobEstimate Estimate(StageContext context, ModelFolder folder, PackedCorpus corpus)
+    {
+        using var db = context.OpenDatabase();
+        var model = folder.Description;
+        return JobEstimator.Of(new JobSize
+        {
+            Request = context.Request,
+            Model = new(model.Layers, model.DModel, model.VocabularySize, model.Parameters, model.Parameters * folder.StoredType.Size()),
+            Layers = context.Layers.Count,
+            Tokens = corpus.TokenIds.Length,
+            Words = corpus.Words,
+            Documents = corpus.DocumentIds.Length,
+            Labels = [.. corpus.Tasks.Select(t => t.Labels.Length)],
+        }, context.Worker.Shape, StagePaces.ReadAsync(db, context.Interrupted).GetAwaiter().GetResult());
     }
 
     /// <summary>An upload of the job's own key, or a name under the operator's folders.</summary>

@@ -80,7 +80,8 @@ internal static class TrainStage
             SaeJson = JsonSerializer.Serialize(summary, Wire.Json),
             TrainingJson = JsonSerializer.Serialize(training, Wire.Json),
         };
-        return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, row, ct));
+        return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, row, ct),
+            AfterPublish: () => context.Store.Delete(context.Lease.KeyOf(Checkpoint)));
     }
 
     private static TopKSettings SettingsOf(StageContext context, int dIn)

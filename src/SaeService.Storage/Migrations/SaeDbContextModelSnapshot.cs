@@ -495,6 +495,10 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("error");
 
+                    b.Property<string>("EstimateJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("estimate");
+
                     b.Property<DateTimeOffset?>("FinishedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("finished_at");

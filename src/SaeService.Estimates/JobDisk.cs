@@ -1,0 +1,34 @@
+using SaeService.Autoencoders;
+using SaeService.Contracts;
+
+namespace SaeService.Estimates;
+
+/// <summary>Bytes of the files that a job has at its peak, which is just before it ends: activations are deleted then, the rest stays with the job.</summary>
+internal static class JobDisk
+{
+    /// <param name="checkpoints">Whether training takes long enough to write any.</param>
+    public static Dictionary<string, long> Of(JobSize size, bool checkpoints)
+    {
+        var sae = JobShapes.Sae(size);
+        double words = size.Words, tasks = size.Labels.Count;
+        var autoencoder = TopKMemory.Weights(sae.DIn, sae.DSae);
+        var codes = (long)(size.Layers * (8 * JobShapes.NonZeros(size) + 8 * words));
+        var labels = (long)Labellings(size);
+        return new()
+        {
+            ["activations"] = 4L * size.Tokens * size.Model.DModel * size.Layers + size.Tokens * size.Layers + size.Words,
+            ["autoencoders"] = size.Layers * autoencoder,
+            // Where training takes long enough for any, of the layer that is trained last, the new one written before the old one goes; what comes of the
+            // layer later takes their place.
+            ["checkpoint"] = !checkpoints ? 0 : Math.Max(0, 2 * TopKMemory.Checkpoint(sae.DIn, sae.DSae) - autoencoder - codes - labels),
+            ["codes"] = codes,
+            ["corpus"] = (long)(5 * size.Tokens + words * (50 + 4 * tasks) + words * (40 + 12 * tasks)),
+            ["labels"] = labels,
+        };
+    }
+
+    /// <summary>What is known of each layer's labels and information, as JSON.</summary>
+    public static double Labellings(JobSize size) =>
+        size.Layers * (2.0 + JobModes.RandomRepeats(size.Request.Mode!)) * size.Labels.Sum(labels => labels * (1500 + 6.0 * 0.4 * size.Documents))
+        + size.Layers * size.Labels.Sum(labels => labels * 8.0 * 0.2 * size.Documents * 3);
+}

@@ -1,0 +1,60 @@
+using System.Globalization;
+using SaeService.Contracts;
+
+namespace SaeService.Estimates;
+
+/// <summary>
+/// What a job needs, from the shapes that its stages allocate, the files they write and the work they do. Every constant that is not a shape was measured:
+/// see <see cref="StageMemory"/>, <see cref="JobDisk"/> and <see cref="StageTime"/>.
+/// </summary>
+public static class JobEstimator
+{
+    /// <param name="pace">Measured seconds over estimated ones, by stage; none: as it was measured on two cores.</param>
+    public static JobEstimate Of(JobSize size, WorkerShape worker, IReadOnlyDictionary<string, double>? pace = null)
+    {
+        var memory = StageMemory.Of(size, worker);
+        var seconds = StageTime.Of(size, worker).ToDictionary(x => x.Key, x => x.Value * (pace?.GetValueOrDefault(Name(x.Key), 1) ?? 1));
+        var disk = JobDisk.Of(size, checkpoints: seconds[StageKind.Train] > size.Layers * worker.CheckpointSeconds);
+        return new JobEstimate
+        {
+            MemoryBytes = StageMemory.Runtime + memory.Values.Max(),
+            DiskBytes = disk.Values.Sum(),
+            Seconds = Math.Round(seconds.Values.Sum(), 1),
+            Tokens = size.Tokens,
+            Pace = pace ?? new Dictionary<string, double>(),
+            Parts = new EstimateParts(
+                memory.Select(x => (Name(x.Key), x.Value)).Prepend(("runtime", StageMemory.Runtime)).ToDictionary(x => x.Item1, x => x.Item2),
+                disk,
+                seconds.ToDictionary(x => Name(x.Key), x => Math.Round(x.Value, 1))),
+        };
+    }
+
+    /// <summary>Why a job with these needs can not run within the limits, or null.</summary>
+    public static string? Refusal(JobEstimate estimate, ResourceLimits limits)
+    {
+        if (estimate.DiskBytes is { } disk && limits.DiskBytes is { } mayDisk && disk > mayDisk)
+            return Text("disk", disk, mayDisk, estimate.Parts!.DiskBytes.MaxBy(x => x.Value).Key switch
+            {
+                "autoencoders" or "checkpoint" => "lower sae.d_sae (or sae.expansion) or ask for fewer layers",
+                "codes" => "lower sae.k or dataset.max_words, or ask for fewer layers",
+                _ => "ask for fewer layers, or lower dataset.max_words or dataset.extra_tokens",
+            });
+        if (estimate.MemoryBytes is { } memory && limits.MemoryBytes is { } mayMemory && memory > mayMemory)
+        {
+            var largest = estimate.Parts!.MemoryBytes.Where(x => x.Key != "runtime").MaxBy(x => x.Value);
+            return Text($"memory (in stage {largest.Key})", memory, mayMemory, largest.Key switch
+            {
+                "train" => "lower sae.d_sae (or sae.expansion) or sae.batch_tokens",
+                "capture" => "use a smaller model or context_length",
+                "inform" => "lower information.max_train_words",
+                _ => "lower sae.d_sae (or sae.expansion), sae.k or dataset.max_words",
+            });
+        }
+        return null;
+    }
+
+    private static string Text(string what, long needs, long may, string remedy) =>
+        string.Create(CultureInfo.InvariantCulture, $"needs about {needs / (1L << 20):N0} MiB of {what}, and may use {may / (1L << 20):N0} MiB; {remedy}");
+
+    private static string Name(StageKind stage) => stage.ToString().ToLowerInvariant();
+}

@@ -1,0 +1,96 @@
+using SaeService.Autoencoders;
+using SaeService.Contracts;
+
+namespace SaeService.Estimates;
+
+/// <summary>Bytes that each stage holds at its peak, on top of what a worker holds that does nothing.</summary>
+internal static class StageMemory
+{
+    /// <summary>.NET, libtorch, the database client and the queue, once all have been used: measured.</summary>
+    public const long Runtime = 350L << 20;
+
+    // Dead objects that the collector has not come to, of any stage, and of a latent where random dictionaries are made and judged: measured.
+    private const double Garbage = 32 << 20, GarbageOfRandomLatent = 5500;
+
+    // A list that grows by doubling, while it is copied: the old array and one twice as long.
+    private const double Growing = 3;
+
+    public static Dictionary<StageKind, long> Of(JobSize size, WorkerShape worker)
+    {
+        var sae = JobShapes.Sae(size);
+        double d = size.Model.DModel, f = sae.DSae, words = size.Words, tokens = size.Tokens;
+        var corpus = Corpus(size);
+        var codes = 8 * JobShapes.NonZeros(size);
+        var weights = TopKMemory.Weights(sae.DIn, sae.DSae);
+        var encoding = TopKMemory.Using(sae.DIn, sae.DSae, sae.K, worker.Threads);
+        // Which tokens an autoencoder may see: a byte of each layer, and the rows of its own.
+        var filters = 5 * tokens * (size.Layers + 2);
+        var labelling = Labelling(size, codes);
+        return new()
+        {
+            [StageKind.Prepare] = Bytes(2 * corpus + Tokenizer(size)),
+            [StageKind.Capture] = Bytes(corpus + 5 * tokens * size.Layers + Model(size, worker)
+                + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value))),
+            [StageKind.Train] = Bytes(corpus + filters + TopKMemory.Training(sae, worker.Threads) + TopKMemory.Judging(sae, worker.Threads)),
+            [StageKind.Encode] = Bytes(corpus + weights + encoding + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
+            // Codes by word and by feature, for the labels and again for the cards; the vocabulary's directions and their effects.
+            [StageKind.Label] = Bytes(corpus + labelling + codes + weights + Tokenizer(size) + size.Model.VocabularySize * (3 * d + 4 * 512) * 4 + f * 1500),
+            [StageKind.Inform] = Bytes(corpus + Probes(size)),
+            // The autoencoder's codes stay while random directions of as many are found, from projections of at most 64 MiB; later the model has its place.
+            [StageKind.Control] = Bytes(corpus + Math.Max(
+                labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * words * 4) + 4 * words * worker.Threads + f * GarbageOfRandomLatent,
+                JobModes.Splices(size.Request.Mode!) ? codes + filters + weights + encoding + Splicing(size, worker) : 0)),
+            [StageKind.Conclude] = Bytes(corpus + JobDisk.Labellings(size) * 3),
+        };
+    }
+
+    /// <summary>The packed corpus and what a stage makes of its words.</summary>
+    private static double Corpus(JobSize size) => 5.0 * size.Tokens + size.Words * (90 + 12.0 * size.Labels.Count);
+
+    private static double Tokenizer(JobSize size) => 300.0 * size.Model.VocabularySize;
+
+    /// <summary>Float32 weights are mapped; others are converted, and the file's pages count too.</summary>
+    private static double Model(JobSize size, WorkerShape worker)
+    {
+        if (worker.OnGpu)
+            return 0;
+        double computed = (double)size.Model.Parameters * worker.BytesPerParameter, stored = size.Model.WeightBytes ?? computed;
+        var held = stored == computed ? computed : computed + stored;
+        if (computed <= worker.MaxModelBytes)
+            return held;
+        var outside = 2.0 * size.Model.VocabularySize * size.Model.DModel;
+        return held * Math.Min(1, (outside + (size.Model.Parameters - outside) / size.Model.Blocks) / size.Model.Parameters);
+    }
+
+    /// <summary>Values of a block of a forward pass: the streams, queries, keys and values, the MLP of about four times the width twice.</summary>
+    /// <param name="tokens">Of the batch: what is set, or one context where that is more.</param>
+    private static double Pass(JobSize size, double tokens) => 16 * tokens * size.Model.DModel * sizeof(float);
+
+    /// <summary>The model with four variants of a context side by side, as they are made and as they run, and thrice 32 MiB of logits at most.</summary>
+    private static double Splicing(JobSize size, WorkerShape worker)
+    {
+        double batch = Math.Max(worker.BatchTokens, 4.0 * size.Request.ContextLength!.Value);
+        return Model(size, worker) + Pass(size, batch) + 2 * batch * size.Model.DModel * sizeof(float)
+            + 3 * sizeof(float) * Math.Min(8 << 20, batch * size.Model.VocabularySize);
+    }
+
+    /// <summary>
+    /// Codes by word and by feature, of the latter those above the features' thresholds again; counts of features by label, of train and held-out words, of
+    /// every task.
+    /// </summary>
+    private static double Labelling(JobSize size, double codes)
+    {
+        var sae = JobShapes.Sae(size);
+        return codes * (2 + Growing) + size.Labels.Sum(labels => 8.0 * sae.DSae * labels + 400.0 * sae.DSae);
+    }
+
+    /// <summary>The train words' vectors, of two probes' designs at a time, and the widest task's solver: 20 pairs, and gradients of 64 chunks.</summary>
+    private static double Probes(JobSize size)
+    {
+        double d = size.Model.DModel + size.Labels.DefaultIfEmpty(0).Max(), labels = size.Labels.DefaultIfEmpty(0).Max() + 8;
+        return 2 * JobShapes.ProbeWords(size) * d * sizeof(float) + d * labels * (2 * 20 * sizeof(double) + 64 * sizeof(float))
+            + 5 * d * d * sizeof(double);
+    }
+
+    private static long Bytes(double bytes) => (long)Math.Ceiling(bytes + Garbage);
+}

@@ -1,0 +1,44 @@
+using SaeService.Contracts;
+
+namespace SaeService.Estimates;
+
+/// <summary>
+/// Seconds of each stage, all layers together: its work over rates that fit a small model's analysis on two quiet cores (x86-64 with AVX2). They are a
+/// start: what this service's own finished jobs took, stage by stage, corrects them.
+/// </summary>
+internal static class StageTime
+{
+    // Floating-point operations a second of one core: in a model's forward pass, in the encoder's product, in large plain products, in probes.
+    private const double ModelRate = 10e9, EncoderRate = 50e9, ProductRate = 40e9, ProbeRate = 10e9;
+
+    // Every stage: claim, publish, ring for the next.
+    private const double Overhead = 0.15;
+
+    public static Dictionary<StageKind, double> Of(JobSize size, WorkerShape worker)
+    {
+        var sae = JobShapes.Sae(size);
+        double cores = worker.Threads, d = size.Model.DModel, f = sae.DSae, layers = size.Layers, words = size.Words, tokens = size.Tokens;
+        var codes = JobShapes.NonZeros(size);
+        var pieces = JobShapes.WordTokens(size);
+        var labels = size.Labels.Sum(x => (double)x);
+        // On average half of the blocks, and the head, for four variants.
+        var predictions = JobModes.Splices(size.Request.Mode!) ? Math.Min(JobModes.SplicedPredictions, 0.2 * tokens) : 0;
+        var spliced = 4 * predictions * 2 * (size.Model.Parameters / 2.0 + size.Model.VocabularySize * d) / (ModelRate * cores);
+        var random = words * f * 2 * d / (ProductRate * cores) + words * f * 4e-9 / cores; // a dictionary's projections, and the highest of each
+        var counting = size.Labels.Count * codes * 40e-9;
+        var blocks = size.Model.Parameters - (double)size.Model.VocabularySize * d;
+        return new()
+        {
+            [StageKind.Prepare] = Overhead + words * 25e-6 + tokens * 3e-6 + (size.Model.WeightBytes ?? size.Model.Parameters * 4) / 1e9,
+            [StageKind.Capture] = Overhead + tokens * (2 * blocks / (ModelRate * cores) + layers * d * 4 / 1e9),
+            // A step: the encoder's product, k rows of decoder forward and backward, and Adam over all latents.
+            [StageKind.Train] = layers * (Overhead + sae.TotalTokens * (2 * d * f + 16 * d * sae.K) / (EncoderRate * cores)
+                + sae.Steps * f * d * 2 * 2e-9 / cores),
+            [StageKind.Encode] = layers * (Overhead + pieces * 2 * d * f / (EncoderRate * cores) + codes * 40e-9),
+            [StageKind.Label] = layers * (Overhead + counting + f * 400e-6),
+            [StageKind.Inform] = layers * (Overhead + JobShapes.ProbeWords(size) * d * labels * 4 * 3 * 60 / (ProbeRate * cores)),
+            [StageKind.Control] = layers * (Overhead + JobModes.RandomRepeats(size.Request.Mode!) * (random + counting) + counting + spliced),
+            [StageKind.Conclude] = Overhead + layers * labels * 0.002,
+        };
+    }
+}
