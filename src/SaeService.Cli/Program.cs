@@ -10,6 +10,7 @@ var root = new RootCommand("sae: what does each layer of a language model do? Ru
     JobCommands.Show(),
     DataCommands.Data(),
     VerifyCommands.Create(),
+    ConvertCommands.Create(),
     OperatorCommands.Migrate(),
     OperatorCommands.Keys(),
 };

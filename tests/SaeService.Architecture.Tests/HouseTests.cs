@@ -25,7 +25,7 @@ public sealed partial class HouseTests
         ["Pipeline"] = ["Contracts", "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Interpretation", "Sources", "Storage", "Queueing"],
         ["Worker"] = ["Pipeline", "AspNetCore"],
         ["Api"] = ["Contracts", "Autoencoders", "Checkpoints", "Corpora", "Sources", "Storage", "Queueing", "Hangfire", "EF", "AspNetCore"],
-        ["Cli"] = ["Contracts", "Checkpoints", "Corpora", "Storage", "Queueing", "Api (started)", "Worker (started)"],
+        ["Cli"] = ["Contracts", "Checkpoints", "Autoencoders", "Corpora", "Storage", "Queueing", "Api (started)", "Worker (started)"],
         ["Sample"] = ["Transformers", "Corpora", "Checkpoints"],
     };
 

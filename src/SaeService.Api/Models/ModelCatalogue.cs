@@ -139,7 +139,7 @@ public sealed class ModelCatalogue(ServiceSettings settings, HubModels hub)
         return model;
     }
 
-    private static string CodeOf(CheckpointFault fault) => fault switch
+    internal static string CodeOf(CheckpointFault fault) => fault switch
     {
         CheckpointFault.NotFound => ProblemCodes.InvalidModel,
         CheckpointFault.Unsupported => ProblemCodes.UnsupportedModel,

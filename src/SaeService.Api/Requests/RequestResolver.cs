@@ -14,7 +14,7 @@ public sealed record ResolvedRequest(JobRequest Request, IReadOnlyList<int> Laye
 /// Fills every default of a request and refuses what can be known to be wrong before anything is queued. The documentation of
 /// <see cref="JobRequest"/> gives the defaults.
 /// </summary>
-public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue datasets, ResourceEstimate resources, ServiceSettings settings)
+public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, DatasetCatalogue datasets, ResourceEstimate resources, ServiceSettings settings)
 {
     private static readonly string[] s_hooks = ["resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"];
     private static readonly string[] s_canonicalTasks = ["pos", "dep", "ner"];
@@ -31,6 +31,9 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             errors.Add(ProblemCodes.InvalidRequest, "$.dataset.extra_tokens", "is of use with extra_text only");
 
         var layers = Layers(request.Layers, model, errors);
+        var named = new RequestErrors();
+        var pretrained = SaeCatalogue.IsNamed(request.Sae ?? new()) ? await saes.ResolveAsync(request.Sae!, layers, model?.DModel, named, ct) : default((SaeSettings Settings, int? DSae)?);
+        errors.Add(named);
         var resolved = request with
         {
             // A commit, where the model is of the hub: every stage reads the same files, whatever becomes of the branch.
@@ -47,7 +50,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             Hook = check.OneOf(request.Hook, s_hooks, "$.hook"),
             ContextLength = check.Range(request.ContextLength, Math.Min(512, model?.ContextLength ?? 512), 8, model?.ContextLength ?? 1 << 20, "$.context_length",
                 model is null ? null : "the model's own limit"),
-            Sae = Sae(request.Sae ?? new SaeSettings(), model, check, errors),
+            Sae = pretrained?.Settings ?? Sae(request.Sae ?? new SaeSettings(), model, check, errors),
             Labels = Labels(request.Labels ?? new LabelSettings(), check),
             Information = Information(request.Information ?? new InformationSettings(), check),
             Mode = Mode(request.Mode, check, errors),
@@ -57,7 +60,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
         };
         WebhookTarget.Check(request.Webhook, settings.WebhooksAllowPrivate, errors);
         errors.ThrowIfAny();
-        resources.Require(resolved, layers.Count, model!, dataset!);
+        resources.Require(resolved, layers.Count, model!, dataset!, pretrained?.DSae);
         return new ResolvedRequest(resolved, layers);
     }
 

@@ -10,12 +10,16 @@ public sealed class ResourceEstimate(ServiceSettings settings)
     private const double TokensPerWord = 1.6;
     private const int FloatBytes = 4;
 
+    /// <summary>Of autoencoders that are not here yet, as published ones mostly are.</summary>
+    private const int UsualExpansion = 32;
+
+    /// <param name="pretrained">Width of autoencoders that are not trained, where it is known.</param>
     /// <exception cref="ProblemException">insufficient_resources, with the numbers.</exception>
-    public void Require(JobRequest request, int layers, Model model, Dataset dataset)
+    public void Require(JobRequest request, int layers, Model model, Dataset dataset, int? pretrained = null)
     {
         double words = dataset.Fetched ? Math.Min(request.Dataset.MaxWords!.Value, dataset.Words) : request.Dataset.MaxWords!.Value;
-        var dSae = (double)request.Sae!.DSae!.Value;
-        double batch = request.Sae.BatchTokens!.Value;
+        var dSae = (double)(request.Sae!.DSae ?? pretrained ?? UsualExpansion * model.DModel);
+        double batch = request.Sae.BatchTokens ?? 2048; // or as many as are encoded at a time
 
         var tokens = words * TokensPerWord + (request.Dataset.ExtraTokens ?? 0);
 

@@ -22,6 +22,7 @@ internal static class Pickles
         {
             SaeFormat.OpenAi => $"In the folder, convert it: {OpenAi(pickle)}",
             null => $"In the folder, convert it. Of OpenAI's sparse_autoencoder: {OpenAi(pickle)}\nOf dictionary_learning: {Plain(pickle, DictionaryLearningFormat.WeightsFile)}",
+            SaeFormat.DictionaryLearning => $"In the folder, convert it: {Plain(pickle, DictionaryLearningFormat.WeightsFile)}",
             _ => $"In the folder, convert it: {Plain(pickle, missing)}",
         };
         return new(CheckpointFault.PickleOnly, Path.Combine(folder, pickle), null, $"is a pickle, which is code and is never opened here. {how}");

@@ -26,6 +26,9 @@ internal static class PrepareStage
         var model = new ModelProvenance(request.Model.Id, request.Model.Revision, folder.Description.Family, folder.Description.Type, folder.Description.Layers,
             folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))]);
 
+        if (Pretrained.IsAsked(request))
+            Pretrained.Check(context, folder.Description.DModel, from: 0.42, upTo: 0.45);
+
         using var fetchedData = context.FetchDataset(from: 0.45, upTo: 0.5);
         context.Progress(0.5, message: "reading and aligning the data set");
         var dataset = fetchedData is null ? OpenDataset(context, request.Dataset.Id, "$.dataset.id") : DatasetFolder.Open(fetchedData.Path);
