@@ -125,8 +125,10 @@ public static class SaeFolder
         {
             var json = Read(cfg);
             return json.Value("d_sae") is not null ? new(SaeFormat.SaeLens, Weights(folder, SaeFormat.SaeLens, SaeLensFormat.WeightsFile), json)
-                : json.Value("num_latents", "expansion_factor") is not null ? new(SaeFormat.Sparsify, Weights(folder, SaeFormat.Sparsify, SparsifyFormat.WeightsFile), json)
-                : throw new CheckpointException(CheckpointFault.Invalid, cfg, null, "has neither 'd_sae' (SAELens) nor 'num_latents' or 'expansion_factor' (sparsify)");
+                : json.Value("num_latents", "expansion_factor") is not null
+                    ? new(SaeFormat.Sparsify, Weights(folder, SaeFormat.Sparsify, SparsifyFormat.WeightsFile), json)
+                : throw new CheckpointException(CheckpointFault.Invalid, cfg, null,
+                    "has neither 'd_sae' (SAELens) nor 'num_latents' or 'expansion_factor' (sparsify)");
         }
         var config = Path.Combine(folder, DictionaryLearningFormat.ConfigFile);
         if (File.Exists(config) && Read(config) is var training && training.Value("trainer") is not null)
@@ -135,9 +137,11 @@ public static class SaeFolder
         var path = OnlyWeights(folder, null, OpenAiFormat.WeightsFile);
         using var weights = new WeightFile(path);
         return OpenAiFormat.IsIn(weights) ? new(SaeFormat.OpenAi, path, null)
-            : (weights.Has("encoder.weight") && weights.Has("decoder.weight")) || (weights.Has("W_enc") && weights.Has("W_dec")) ? new(SaeFormat.DictionaryLearning, path, null)
+            : (weights.Has("encoder.weight") && weights.Has("decoder.weight")) || (weights.Has("W_enc") && weights.Has("W_dec"))
+                ? new(SaeFormat.DictionaryLearning, path, null)
             : throw new CheckpointException(CheckpointFault.Unsupported, path, null,
-                $"is no autoencoder that is known here, and no {SaeLensFormat.ConfigFile} lies beside it (SAELens and sparsify have one); its tensors are {string.Join(", ", weights.Names.Take(20))}");
+                $"is no autoencoder that is known here, and no {SaeLensFormat.ConfigFile} lies beside it (SAELens and sparsify have one); "
+                + $"its tensors are {string.Join(", ", weights.Names.Take(20))}");
     }
 
     private static StrictJson Read(string path) => new(CheckpointJson.Read(path, MostConfigBytes), path);
@@ -150,13 +154,15 @@ public static class SaeFolder
     {
         if (File.Exists(Path.Combine(folder, name)))
             return Path.Combine(folder, name);
-        var candidates = Directory.EnumerateFiles(folder, "*.safetensors").Where(file => !s_notWeights.Contains(Path.GetFileName(file))).Order(StringComparer.Ordinal).ToArray();
+        var candidates = Directory.EnumerateFiles(folder, "*.safetensors")
+            .Where(file => !s_notWeights.Contains(Path.GetFileName(file))).Order(StringComparer.Ordinal).ToArray();
         return candidates switch
         {
             [] => throw Pickles.Refuse(folder, format, name),
             [var one] => one,
             _ => throw new CheckpointException(CheckpointFault.Invalid, folder, null,
-                $"has {candidates.Length} safetensors files ({string.Join(", ", candidates.Take(5).Select(Path.GetFileName))}, …) and none is called {name}: a folder holds one autoencoder"),
+                $"has {candidates.Length} safetensors files ({string.Join(", ", candidates.Take(5).Select(Path.GetFileName))}, …) "
+                + $"and none is called {name}: a folder holds one autoencoder"),
         };
     }
 }

@@ -35,7 +35,8 @@ public sealed record SaeVerification(SaeDescription Autoencoder, SaeQuality Qual
         var expected = Path.Combine(folder, SaeFolder.ExpectedFile);
         var compares = File.Exists(expected);
         if (activations is null && !compares)
-            throw new CheckpointException(CheckpointFault.NotFound, expected, null, "no such file, and no activations were named: there is nothing to run the autoencoder on");
+            throw new CheckpointException(CheckpointFault.NotFound, expected, null,
+                "no such file, and no activations were named: there is nothing to run the autoencoder on");
         var sae = SaeFolder.Load(folder, threads);
         try
         {
@@ -97,7 +98,8 @@ public sealed record SaeVerification(SaeDescription Autoencoder, SaeQuality Qual
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            throw new CheckpointException(e is FileNotFoundException or DirectoryNotFoundException ? CheckpointFault.NotFound : CheckpointFault.Invalid, file, null, e.Message, e);
+            var fault = e is FileNotFoundException or DirectoryNotFoundException ? CheckpointFault.NotFound : CheckpointFault.Invalid;
+            throw new CheckpointException(fault, file, null, e.Message, e);
         }
     }
 
@@ -121,7 +123,8 @@ public sealed record SaeVerification(SaeDescription Autoencoder, SaeQuality Qual
     {
         for (var i = 0; i < values.Length; i++)
             if (!float.IsFinite(values[i]))
-                throw new CheckpointException(CheckpointFault.Invalid, file, name, $"holds {values[i]} at row {firstRow + i / columns}, component {i % columns}");
+                throw new CheckpointException(CheckpointFault.Invalid, file, name,
+                    $"holds {values[i]} at row {firstRow + i / columns}, component {i % columns}");
     }
 
     private static List<SaeTensorError> Compare(TopKAutoencoder sae, string file)

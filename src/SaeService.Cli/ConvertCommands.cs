@@ -4,7 +4,10 @@ using SaeService.Checkpoints;
 
 namespace SaeService.Cli;
 
-/// <summary><c>sae convert sae DIR --to FORMAT --out DIR</c>: an autoencoder in another project's layout. Exits with 2 where it can not be read, or that layout can not hold it.</summary>
+/// <summary>
+/// <c>sae convert sae DIR --to FORMAT --out DIR</c>: an autoencoder in another project's layout.
+/// Exits with 2 where it can not be read, or that layout can not hold it.
+/// </summary>
 internal static class ConvertCommands
 {
     private static readonly Dictionary<string, SaeFormat> s_formats = new()
@@ -22,14 +25,22 @@ internal static class ConvertCommands
         to.AcceptOnlyFromAmong([.. s_formats.Keys]);
         var output = new Option<string>("--out") { Description = "Folder that is written; made where it is not there.", HelpName = "DIR", Required = true };
         var model = new Option<string>("--model") { Description = "Name of the language model, for the configuration.", DefaultValueFactory = _ => "unknown" };
-        var hook = new Option<string>("--hook") { Description = "Its hook point in TransformerLens' words, for the configuration.", DefaultValueFactory = _ => "unknown" };
-        var sae = new Command("sae", "Writes an autoencoder in another layout: the same parameters, bit for bit, where that layout has all its parts.") { folder, to, output, model, hook };
+        var hook = new Option<string>("--hook")
+        {
+            Description = "Its hook point in TransformerLens' words, for the configuration.",
+            DefaultValueFactory = _ => "unknown",
+        };
+        var sae = new Command("sae", "Writes an autoencoder in another layout: the same parameters, bit for bit, where that layout has all its parts.")
+        {
+            folder, to, output, model, hook,
+        };
         sae.SetAction(parsed =>
         {
             try
             {
                 var source = new SaeSource(parsed.GetValue(model)!, parsed.GetValue(hook)!, "unknown", 0, PrependBos: true);
-                SaeFolder.Save(SaeFolder.Load(parsed.GetRequiredValue(folder)), s_formats[parsed.GetRequiredValue(to)], parsed.GetRequiredValue(output), source);
+                var loaded = SaeFolder.Load(parsed.GetRequiredValue(folder));
+                SaeFolder.Save(loaded, s_formats[parsed.GetRequiredValue(to)], parsed.GetRequiredValue(output), source);
                 return 0;
             }
             catch (Exception e) when (e is CheckpointException or NotSupportedException or IOException or UnauthorizedAccessException)

@@ -6,7 +6,10 @@ namespace SaeService.Cli;
 /// <summary><c>sae verify</c>: whether what is computed here is what others compute.</summary>
 public static class VerifyCommands
 {
-    public static Command Create() => new("verify", "Compare this program's results with those of a reference") { Model(), VerifyTokenizerCommand.Create(), VerifySaeCommand.Create() };
+    public static Command Create() => new("verify", "Compare this program's results with those of a reference")
+    {
+        Model(), VerifyTokenizerCommand.Create(), VerifySaeCommand.Create(),
+    };
 
     /// <summary>The worker does it, since no other process loads libtorch; its output and exit status pass through.</summary>
     private static Command Model()

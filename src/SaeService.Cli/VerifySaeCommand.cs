@@ -8,8 +8,8 @@ using SaeService.Checkpoints;
 namespace SaeService.Cli;
 
 /// <summary>
-/// <c>sae verify sae DIR</c>: what an autoencoder of any format does on given activations, and whether that is what the expected values beside it say. Exits with 0
-/// where all agree, 1 where one does not, 2 where something can not be used.
+/// <c>sae verify sae DIR</c>: what an autoencoder of any format does on given activations, and whether that is what the expected values beside it say. Exits
+/// with 0 where all agree, 1 where one does not, 2 where something can not be used.
 /// </summary>
 internal static class VerifySaeCommand
 {
@@ -21,8 +21,8 @@ internal static class VerifySaeCommand
         WriteIndented = true,
     };
 
-    private sealed record Report(SaeFormat Format, SaeArchitecture Architecture, int DIn, int DSae, int? K, long Rows, double? Fvu, double? ExplainedVariance, double L0,
-        int Dead, double DeadShare, double MeanMaxDecoderCosine, double MaxDecoderCosine, IReadOnlyList<Row> Tensors);
+    private sealed record Report(SaeFormat Format, SaeArchitecture Architecture, int DIn, int DSae, int? K, long Rows, double? Fvu,
+        double? ExplainedVariance, double L0, int Dead, double DeadShare, double MeanMaxDecoderCosine, double MaxDecoderCosine, IReadOnlyList<Row> Tensors);
 
     private sealed record Row(string Tensor, double? Error, bool Passed, string? NotCompared);
 
@@ -36,7 +36,8 @@ internal static class VerifySaeCommand
         };
         var tolerance = VerifyCommands.Tolerance("Greatest error allowed, over the greatest expected value of the same tensor");
         var json = new Option<bool>("--json") { Description = "Print one JSON object." };
-        var command = new Command("sae", "Measures an autoencoder on activations, and compares it with expected.safetensors (x, codes, reconstruction) where that lies beside it.")
+        var command = new Command("sae",
+            "Measures an autoencoder on activations, and compares it with expected.safetensors (x, codes, reconstruction) where that lies beside it.")
         {
             folder, activations, tolerance, json,
         };
@@ -66,8 +67,8 @@ internal static class VerifySaeCommand
     private static Report ReportOf(SaeVerification report, double tolerance)
     {
         var (about, quality) = (report.Autoencoder, report.Quality);
-        return new Report(about.Format, about.Architecture, about.DIn, about.DSae, about.K == 0 ? null : about.K, quality.Tokens, Finite(quality.Fvu), Finite(quality.ExplainedVariance),
-            quality.L0, quality.Dead, quality.DeadShare, quality.MeanMaxCosine, quality.MaxCosine,
+        return new Report(about.Format, about.Architecture, about.DIn, about.DSae, about.K == 0 ? null : about.K, quality.Tokens,
+            Finite(quality.Fvu), Finite(quality.ExplainedVariance), quality.L0, quality.Dead, quality.DeadShare, quality.MeanMaxCosine, quality.MaxCosine,
             [.. report.Tensors.Select(t => new Row(t.Tensor, Finite(t.Error), t.Passes(tolerance), t.NotCompared))]);
 
         static double? Finite(double value) => double.IsFinite(value) ? value : null;
@@ -83,6 +84,7 @@ internal static class VerifySaeCommand
             + $"dead {quality.DeadShare:0.0 %} ({quality.Dead}), decoder cosine {quality.MeanMaxCosine:0.000} mean, {quality.MaxCosine:0.000} greatest"));
         foreach (var t in report.Tensors)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{(t.Passes(tolerance) ? "ok  " : "FAIL")}  {t.Tensor.PadRight(14)}  {(t.NotCompared is null ? $"{t.Error:0.0e+00}" : $"not compared: {t.NotCompared}")}"));
+                $"{(t.Passes(tolerance) ? "ok  " : "FAIL")}  {t.Tensor.PadRight(14)}  "
+                + $"{(t.NotCompared is null ? $"{t.Error:0.0e+00}" : $"not compared: {t.NotCompared}")}"));
     }
 }

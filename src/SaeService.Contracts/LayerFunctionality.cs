@@ -48,8 +48,8 @@ public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, 
 /// <param name="Gate"><c>pass</c> or <c>unfaithful</c> (FVU above 0.3).</param>
 /// <param name="Sha256">Of the weights as they are exported.</param>
 /// <param name="Pretrained">Where it comes from, if it was not trained here.</param>
-public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate, string Sha256,
-    SaeOrigin? Pretrained = null);
+public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate,
+    string Sha256, SaeOrigin? Pretrained = null);
 
 /// <summary>An autoencoder that was trained elsewhere.</summary>
 /// <param name="Name">Its folder as the request has it, or the repository's id and the folder in it.</param>

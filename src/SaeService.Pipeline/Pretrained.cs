@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using SaeService.Autoencoders;
 using SaeService.Checkpoints;
 using SaeService.Contracts;
@@ -13,7 +14,8 @@ internal sealed class Pretrained : IDisposable
     private readonly string _name;
     private readonly string? _revision;
 
-    private Pretrained(string folder, string name, string? revision, IDisposable? lease) => (Folder, _name, _revision, _lease) = (folder, name, revision, lease);
+    private Pretrained(string folder, string name, string? revision, IDisposable? lease) =>
+        (Folder, _name, _revision, _lease) = (folder, name, revision, lease);
 
     public string Folder { get; }
 
@@ -28,7 +30,8 @@ internal sealed class Pretrained : IDisposable
         if (sae.Path is not null)
             return new Pretrained(context.Roots.Models.Resolve(place), place, null, null);
         var fetched = context.FetchAutoencoders([layer], from, upTo);
-        return new Pretrained(Path.Combine(fetched.Path, Path.Combine(place.Split('/'))), place.Length == 0 ? sae.Id! : $"{sae.Id}/{place}", fetched.Commit, fetched);
+        var name = place.Length == 0 ? sae.Id! : $"{sae.Id}/{place}";
+        return new Pretrained(Path.Combine(fetched.Path, Path.Combine(place.Split('/'))), name, fetched.Commit, fetched);
     }
 
     /// <summary>Every layer's, before hours are spent: that it is there, can be read, and takes vectors of the model's width.</summary>
@@ -46,7 +49,8 @@ internal sealed class Pretrained : IDisposable
             {
                 var code = e is CheckpointException checkpoint ? StageRunner.CodeOf(checkpoint.Fault)
                     : ((RootedPathException)e).Fault == RootedPathFault.Outside ? ProblemCodes.ModelOutsideRoots : ProblemCodes.UnknownModel;
-                throw new ProblemException(code, $"The autoencoder of layer {layer}: {e.Message}", context.Request.Sae!.Path is null ? "$.sae.folder" : "$.sae.path", e);
+                throw new ProblemException(code, $"The autoencoder of layer {layer}: {e.Message}",
+                    context.Request.Sae!.Path is null ? "$.sae.folder" : "$.sae.path", e);
             }
         }
     }
@@ -67,13 +71,13 @@ internal sealed class Pretrained : IDisposable
         SaeFormat.Sparsify => "sparsify",
         SaeFormat.DictionaryLearning => "dictionary_learning",
         _ => "openai",
-    }, [.. about.Files.Select(file => new FileHash(Path.GetFileName(file), new FileInfo(file) is var info && info.ResolveLinkTarget(true) is FileInfo target ? target.Length : info.Length, Sha256(file)))]);
+    }, [.. about.Files.Select(Hash)]);
 
     public void Dispose() => _lease?.Dispose();
 
-    private static string Sha256(string file)
+    private static FileHash Hash(string file)
     {
         using var stream = File.OpenRead(file);
-        return Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(stream));
+        return new(Path.GetFileName(file), stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }
 }

@@ -54,7 +54,7 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
             : null;
     }
 
-    /// <summary>What the job's trained autoencoders lie in, where the request names some of the hub: all folders of these layers, at the commit of the job.</summary>
+    /// <summary>What the job's trained autoencoders lie in, where the request names some of the hub: the folders of these layers, at the job's commit.</summary>
     public Snapshot FetchAutoencoders(IEnumerable<int> layers, double from, double upTo)
     {
         var sae = Request.Sae!;

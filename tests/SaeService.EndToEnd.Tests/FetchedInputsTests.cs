@@ -87,7 +87,10 @@ public sealed class FetchedInputsTests
         ended = await client.WaitForEndAsync(named, ct);
         Assert.True(ended["status"]!.GetValue<string>() == "succeeded", ended.ToJsonString());
         var loaded = await DocumentAsync(named);
-        Assert.Equal(right["layers"]![0]!.ToJsonString(), loaded["layers"]![0]!.ToJsonString());
+        // What a layer's findings say of the mean over layers may differ; its features are the same, all figures included.
+        var features = await FeaturesAsync(here);
+        Assert.NotEqual("[]", features);
+        Assert.Equal(features, await FeaturesAsync(named));
         var (trained, first, second) = (right["provenance"]!["sae"]![0]!, loaded["provenance"]!["sae"]![0]!, loaded["provenance"]!["sae"]![1]!);
         foreach (var figure in new[] { "arch", "k", "d_sae", "fvu", "l0", "dead", "sha256" })
             Assert.Equal(trained[figure]!.ToJsonString(), first[figure]!.ToJsonString());
@@ -98,6 +101,8 @@ public sealed class FetchedInputsTests
         Assert.Equal(("jumprelu", 0), (second["arch"]!.GetValue<string>(), second["k"]!.GetValue<int>()));
         Assert.InRange(second["l0"]!.GetValue<double>(), 1, 40);
         Assert.InRange(second["fvu"]!.GetValue<double>(), 0.01, 1);
+
+        async Task<string> FeaturesAsync(string id) => JsonNode.Parse(await client.Http.GetStringAsync($"/v1/jobs/{id}/layers/0/features?limit=100", ct))!["data"]!.ToJsonString();
 
         async Task<JsonNode> DocumentAsync(string id) => JsonNode.Parse(await client.Http.GetStringAsync($"/v1/jobs/{id}/layers", ct))!;
     }

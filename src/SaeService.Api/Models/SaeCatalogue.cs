@@ -21,7 +21,8 @@ public sealed class SaeCatalogue(ServiceSettings settings, HubSource hub)
     /// </summary>
     /// <param name="layers">None where they are at fault themselves.</param>
     /// <param name="dModel">Null where the model is at fault itself.</param>
-    public async Task<(SaeSettings Settings, int? DSae)> ResolveAsync(SaeSettings asked, IReadOnlyList<int> layers, int? dModel, RequestErrors errors, CancellationToken ct)
+    public async Task<(SaeSettings Settings, int? DSae)> ResolveAsync(SaeSettings asked, IReadOnlyList<int> layers, int? dModel,
+        RequestErrors errors, CancellationToken ct)
     {
         foreach (var (name, value) in new (string, object?)[]
         {
@@ -63,12 +64,14 @@ public sealed class SaeCatalogue(ServiceSettings settings, HubSource hub)
                 if (about.Files.FirstOrDefault(file => !_roots.Contains(file)) is { } outside)
                     throw new CheckpointException(CheckpointFault.OutsideFolder, outside, null, "links to a file outside the folders that the operator allows");
                 if (dModel is { } d && about.DIn != d)
-                    throw new ProblemException(ProblemCodes.InvalidRequest, $"layer {layer}: the autoencoder takes vectors of {about.DIn}, the model's have {d}", Field);
+                    throw new ProblemException(ProblemCodes.InvalidRequest,
+                        $"layer {layer}: the autoencoder takes vectors of {about.DIn}, the model's have {d}", Field);
                 widest = Math.Max(widest ?? 0, about.DSae);
             }
             catch (RootedPathException e)
             {
-                throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.ModelOutsideRoots : ProblemCodes.UnknownModel, $"layer {layer}: {e.Message}", Field, e);
+                throw new ProblemException(e.Fault == RootedPathFault.Outside ? ProblemCodes.ModelOutsideRoots : ProblemCodes.UnknownModel,
+                    $"layer {layer}: {e.Message}", Field, e);
             }
             catch (CheckpointException e)
             {
@@ -82,7 +85,8 @@ public sealed class SaeCatalogue(ServiceSettings settings, HubSource hub)
     {
         var field = "$.sae.id";
         if (place.Length > MaxFolder || (place.Length > 0 && !RemoteName.IsPlain(SaeSelection.PlaceOf(place, 1))))
-            throw new ProblemException(ProblemCodes.InvalidRequest, $"must be a folder's name, parts separated by '/', of at most {MaxFolder} characters", "$.sae.folder");
+            throw new ProblemException(ProblemCodes.InvalidRequest,
+                $"must be a folder's name, parts separated by '/', of at most {MaxFolder} characters", "$.sae.folder");
         try
         {
             var listing = await hub.ListAsync(HubRepo.Of(RepoKind.Model, asked.Id!), asked.Revision ?? "main", brief: true, ct);

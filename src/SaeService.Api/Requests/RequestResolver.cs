@@ -32,7 +32,9 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
 
         var layers = Layers(request.Layers, model, errors);
         var named = new RequestErrors();
-        var pretrained = SaeCatalogue.IsNamed(request.Sae ?? new()) ? await saes.ResolveAsync(request.Sae!, layers, model?.DModel, named, ct) : default((SaeSettings Settings, int? DSae)?);
+        (SaeSettings Settings, int? DSae)? pretrained = request.Sae is { } sae && SaeCatalogue.IsNamed(sae)
+            ? await saes.ResolveAsync(sae, layers, model?.DModel, named, ct)
+            : null;
         errors.Add(named);
         var resolved = request with
         {

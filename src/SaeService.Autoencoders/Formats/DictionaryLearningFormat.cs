@@ -21,7 +21,8 @@ internal static class DictionaryLearningFormat
         var trainer = config?.Nested("trainer");
         var kind = trainer?.Text("dict_class") ?? KindOf(weights);
         if (kind is not (Relu or ReluUncentred or TopK or BatchTopK or Matryoshka or JumpRelu))
-            throw trainer!.Unsupported("dict_class", $"'{kind}' is not computed here; {Relu}, {ReluUncentred}, {TopK}, {BatchTopK}, {Matryoshka} and {JumpRelu} are");
+            throw trainer!.Unsupported("dict_class",
+                $"'{kind}' is not computed here; {Relu}, {ReluUncentred}, {TopK}, {BatchTopK}, {Matryoshka} and {JumpRelu} are");
         var linear = kind is not (Matryoshka or JumpRelu);
         var (rows, columns) = weights.MatrixShape(linear ? "encoder.weight" : "W_enc");
         var (longIn, longSae) = linear ? (columns, rows) : (rows, columns);
@@ -106,7 +107,12 @@ internal static class DictionaryLearningFormat
         if (sae.SampleNorm != SampleNorm.None)
             throw new NotSupportedException($"dictionary_learning's classes take activations as they are, and not {Described.Of(sae)}");
         var p = sae.Parameters;
-        var kind = sae.Architecture switch { SaeArchitecture.TopK => TopK, SaeArchitecture.JumpRelu => JumpRelu, _ => sae.SubtractsDecoderBias ? Relu : ReluUncentred };
+        var kind = sae.Architecture switch
+        {
+            SaeArchitecture.TopK => TopK,
+            SaeArchitecture.JumpRelu => JumpRelu,
+            _ => sae.SubtractsDecoderBias ? Relu : ReluUncentred,
+        };
         // A JumpReLU leaves b_dec in its input and a TopK takes it off; the encoder's bias makes up for it in one of another kind.
         var asIs = sae.Architecture == SaeArchitecture.Standard || sae.SubtractsDecoderBias == (kind == TopK);
         TensorSource EncoderBias(string name) => asIs ? SaeTensors.Vector(name, p.BEnc, p.DSae) : SaeTensors.Vector(name, Folding.OtherEncoderBias(sae));
@@ -116,7 +122,10 @@ internal static class DictionaryLearningFormat
             : [SaeTensors.Rows("encoder.weight", p, p.WEnc), SaeTensors.Columns("decoder.weight", p, p.WDec), EncoderBias("encoder.bias"),
                 SaeTensors.Vector(kind switch { Relu => "bias", ReluUncentred => "decoder.bias", _ => "b_dec" }, p.BDec, p.DIn)];
         if (kind == TopK)
-            tensors.AddRange([TensorSource.Of<int>("k", DType.I32, [], new[] { sae.K }), TensorSource.Of<float>("threshold", DType.F32, [], new[] { sae.Threshold ?? -1 })]);
+        {
+            tensors.Add(TensorSource.Of<int>("k", DType.I32, [], new[] { sae.K }));
+            tensors.Add(TensorSource.Of<float>("threshold", DType.F32, [], new[] { sae.Threshold ?? -1 }));
+        }
         SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), tensors, new Dictionary<string, string> { ["format"] = "pt" });
         SaeTensors.WriteJson(Path.Combine(folder, ConfigFile), json =>
         {

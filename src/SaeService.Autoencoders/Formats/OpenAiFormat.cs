@@ -18,16 +18,19 @@ internal static class OpenAiFormat
 
     public static SaePlan Plan(WeightFile weights)
     {
-        var activation = weights.Metadata.GetValueOrDefault("activation") ?? throw Metadata("activation", "is missing; the command that converts the original writes it");
+        var activation = weights.Metadata.GetValueOrDefault("activation")
+            ?? throw Metadata("activation", "is missing; the command that converts the original writes it");
         if (activation is not (TopK or Relu))
-            throw new CheckpointException(CheckpointFault.Unsupported, weights.Path, "__metadata__.activation", $"'{activation}' is not computed here; {TopK} and {Relu} are");
+            throw new CheckpointException(CheckpointFault.Unsupported, weights.Path, "__metadata__.activation",
+                $"'{activation}' is not computed here; {TopK} and {Relu} are");
         var k = 0;
         if (activation == TopK)
         {
             if (!int.TryParse(weights.Metadata.GetValueOrDefault("k"), NumberStyles.None, CultureInfo.InvariantCulture, out k) || k < 1)
                 throw Metadata("k", "must be a whole number above 0");
             if (weights.Metadata.GetValueOrDefault("postact_fn") is { Length: > 0 } after and not Relu)
-                throw new CheckpointException(CheckpointFault.Unsupported, weights.Path, "__metadata__.postact_fn", $"'{after}' is not computed here; {Relu} is");
+                throw new CheckpointException(CheckpointFault.Unsupported, weights.Path, "__metadata__.postact_fn",
+                    $"'{after}' is not computed here; {Relu} is");
         }
         var normalised = weights.Metadata.GetValueOrDefault("normalize") switch
         {
@@ -65,7 +68,8 @@ internal static class OpenAiFormat
     public static void Write(TopKAutoencoder sae, string folder)
     {
         if (sae.Architecture == SaeArchitecture.JumpRelu || sae.SampleNorm == SampleNorm.ConstantNorm)
-            throw new NotSupportedException($"OpenAI's class holds TopK and ReLU autoencoders of activations as they are or layer-normalised, and not {Described.Of(sae)}");
+            throw new NotSupportedException(
+                $"OpenAI's class holds TopK and ReLU autoencoders of activations as they are or layer-normalised, and not {Described.Of(sae)}");
         var p = sae.Parameters;
         var metadata = new Dictionary<string, string>
         {

@@ -21,7 +21,8 @@ internal static class Pickles
         var how = format switch
         {
             SaeFormat.OpenAi => $"In the folder, convert it: {OpenAi(pickle)}",
-            null => $"In the folder, convert it. Of OpenAI's sparse_autoencoder: {OpenAi(pickle)}\nOf dictionary_learning: {Plain(pickle, DictionaryLearningFormat.WeightsFile)}",
+            null => $"In the folder, convert it. Of OpenAI's sparse_autoencoder: {OpenAi(pickle)}\n"
+                + $"Of dictionary_learning: {Plain(pickle, DictionaryLearningFormat.WeightsFile)}",
             SaeFormat.DictionaryLearning => $"In the folder, convert it: {Plain(pickle, DictionaryLearningFormat.WeightsFile)}",
             _ => $"In the folder, convert it: {Plain(pickle, missing)}",
         };
@@ -38,7 +39,8 @@ internal static class Pickles
         "python3 -c \"from torch import load; from safetensors.torch import save_file; "
         + $"s = load('{Safe(pickle)}', map_location='cpu', weights_only=True); a = s.get('activation_state_dict', {{}}); "
         + "save_file({k: v.clone().contiguous() for k, v in s.items() if hasattr(v, 'clone')}, "
-        + $"'{OpenAiFormat.WeightsFile}', {{'activation': s.get('activation', 'ReLU'), 'k': str(a.get('k', '')), 'postact_fn': str(a.get('postact_fn', ''))}})\"";
+        + $"'{OpenAiFormat.WeightsFile}', {{'activation': s.get('activation', 'ReLU'), "
+        + $"'k': str(a.get('k', '')), 'postact_fn': str(a.get('postact_fn', ''))}})\"";
 
     // A file's name is another's word: it goes into a command only where it is harmless there.
     private static string Safe(string name) => name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_') ? name : "FILE";

@@ -71,7 +71,10 @@ internal static class SaeLensFormat
         };
     }
 
-    /// <summary>The per-sample normalisation, or the scale that stood for all inputs in training: SAELens keeps it beside a checkpoint until it is folded in.</summary>
+    /// <summary>
+    /// The per-sample normalisation, or the scale that stood for all inputs in training: SAELens
+    /// keeps it beside a checkpoint until it is folded in.
+    /// </summary>
     private static SampleNorm Normalisation(StrictJson cfg, int dIn, out float? scale)
     {
         scale = null;
@@ -95,8 +98,8 @@ internal static class SaeLensFormat
                 var factor = File.Exists(file) ? new StrictJson(CheckpointJson.Read(file, 1 << 16), file).OptionalNumber("scaling_factor", null) : null;
                 scale = (float?)factor;
                 return scale is > 0 and < float.PositiveInfinity ? SampleNorm.None
-                    : throw cfg.Unsupported(Key, $"'expected_average_only_in' needs the factor that its activations were scaled by, sqrt(d_in) / mean norm: write "
-                        + $"{{\"scaling_factor\": …}}, above 0, to {ScaleFile} beside this file");
+                    : throw cfg.Unsupported(Key, $"'expected_average_only_in' needs the factor that its activations were scaled by, sqrt(d_in) / mean norm: "
+                        + $"write {{\"scaling_factor\": …}}, above 0, to {ScaleFile} beside this file");
             default:
                 throw cfg.Unsupported(Key, $"'{asked}' is not computed here; none, expected_average_only_in, constant_norm_rescale and layer_norm are");
         }
@@ -143,7 +146,12 @@ internal static class SaeLensFormat
             json.WriteString("dtype", "float32");
             json.WriteString("device", "cpu");
             json.WriteBoolean("apply_b_dec_to_input", sae.SubtractsDecoderBias);
-            json.WriteString("normalize_activations", sae.SampleNorm switch { SampleNorm.None => "none", SampleNorm.LayerNorm => "layer_norm", _ => "constant_norm_rescale" });
+            json.WriteString("normalize_activations", sae.SampleNorm switch
+            {
+                SampleNorm.None => "none",
+                SampleNorm.LayerNorm => "layer_norm",
+                _ => "constant_norm_rescale",
+            });
             json.WriteString("reshape_activations", "none");
             json.WriteBoolean("rescale_acts_by_decoder_norm", false);
             WriteMetadata(json, source, architecture, l0, deadLatents);

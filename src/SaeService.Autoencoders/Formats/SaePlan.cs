@@ -32,7 +32,12 @@ internal sealed record SaePlan(int DIn, int DSae, int K, Action<TopKParameters> 
             Finite(file, name, values.Span);
         var thresholds = Thresholds?.Invoke();
         Finite(file, "threshold", thresholds);
-        return new(parameters, K, InputScale, Threshold, lanes) { Thresholds = thresholds, SubtractsDecoderBias = SubtractsDecoderBias, SampleNorm = SampleNorm };
+        return new(parameters, K, InputScale, Threshold, lanes)
+        {
+            Thresholds = thresholds,
+            SubtractsDecoderBias = SubtractsDecoderBias,
+            SampleNorm = SampleNorm,
+        };
     }
 
     /// <summary>The same limits as for training; they also keep every buffer within one array.</summary>

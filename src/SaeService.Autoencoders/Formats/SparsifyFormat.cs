@@ -4,7 +4,8 @@ namespace SaeService.Autoencoders.Formats;
 
 /// <summary>
 /// sparsify 1.0 to 1.3: <c>cfg.json</c> beside <c>sae.safetensors</c> with encoder.weight [F, d], encoder.bias [F], W_dec [F, d], b_dec [d]. Always a top-k
-/// that takes b_dec off its input; <c>num_latents</c> 0 stands for d_in times <c>expansion_factor</c>. Source: <c>sparsify/sparse_coder.py</c>, <c>config.py</c>.
+/// that takes b_dec off its input; <c>num_latents</c> 0 stands for d_in times <c>expansion_factor</c>. Source: <c>sparsify/sparse_coder.py</c>,
+/// <c>config.py</c>.
 /// </summary>
 internal static class SparsifyFormat
 {

@@ -44,7 +44,8 @@ internal sealed class WeightFile(string path) : IDisposable
     {
         foreach (var name in Names)
             if (!asked.Contains(name))
-                throw new CheckpointException(CheckpointFault.Unsupported, Path, name, "the tensor has no place in an autoencoder of this kind; what it does is not computed here");
+                throw new CheckpointException(CheckpointFault.Unsupported, Path, name,
+                    "the tensor has no place in an autoencoder of this kind; what it does is not computed here");
     }
 
     /// <summary>The one value of a tensor without dimensions (or with one of 1), of a floating or a whole type.</summary>

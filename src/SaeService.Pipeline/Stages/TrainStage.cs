@@ -6,7 +6,7 @@ using SaeService.Storage;
 
 namespace SaeService.Pipeline.Stages;
 
-/// <summary>One layer's autoencoder, trained on the tokens of train and dev documents, or as it was trained elsewhere, and judged on those of test documents.</summary>
+/// <summary>One layer's autoencoder, trained on the tokens of train and dev documents, or elsewhere, and judged on those of test documents.</summary>
 internal static class TrainStage
 {
     private const string Checkpoint = "checkpoint.safetensors";
@@ -63,7 +63,8 @@ internal static class TrainStage
         return Publish(context, sae, quality, training, seed: 0, trainTokens: 0, pretrained.Origin(about));
     }
 
-    private static StageOutput Publish(StageContext context, TopKAutoencoder sae, SaeQuality quality, SaeTraining training, int seed, long trainTokens, SaeOrigin? origin)
+    private static StageOutput Publish(StageContext context, TopKAutoencoder sae, SaeQuality quality, SaeTraining training, int seed,
+        long trainTokens, SaeOrigin? origin)
     {
         var layer = context.Layer;
         var provenance = Inputs.Provenance(context);

@@ -94,7 +94,8 @@ public sealed class HubSource : IDisposable
 
     /// <summary>Trained autoencoders: of each folder what <see cref="SaeSelection"/> takes.</summary>
     /// <param name="progress">Called from several threads, often.</param>
-    public Task<Snapshot> FetchSaesAsync(HubRepo repo, string revision, IEnumerable<string> folders, Action<FetchProgress>? progress, CancellationToken ct) => Cache.UseAsync(async () =>
+    public Task<Snapshot> FetchSaesAsync(HubRepo repo, string revision, IEnumerable<string> folders, Action<FetchProgress>? progress,
+        CancellationToken ct) => Cache.UseAsync(async () =>
     {
         var listing = await ListAsync(repo, revision, brief: false, ct);
         var files = folders.SelectMany(folder => SaeSelection.Of(listing, folder)).Distinct().ToList();
