@@ -42,6 +42,7 @@ try
         .AddSingleton(provider => new DatasetSource(settings.Sources, provider.GetRequiredService<HubSource>()))
         .AddSingleton<HubModels>()
         .AddSingleton<ModelCatalogue>()
+        .AddSingleton<SaeCatalogue>()
         .AddSingleton<DatasetCatalogue>()
         .AddSingleton<DatasetUpload>()
         .AddSingleton<CorpusSample>()

@@ -14,6 +14,10 @@ public sealed class SparseCodes(int width, long[] start, int[] index, float[] va
     public long[] Start { get; } = start;    // [Rows + 1]
     public int[] Index { get; } = index;     // [nnz]
     public float[] Value { get; } = value;   // [nnz]
+
+    /// <summary>Of an autoencoder that normalises every input: how its rows decode into the units of the activations. Not saved, nor joined.</summary>
+    public RowScales? Scales { get; init; }
+
     public int Rows => Start.Length - 1;
     public long NonZeros => Start[^1];
 
@@ -102,5 +106,5 @@ public sealed class SparseCodesBuilder(int width)
             Add(rows.RowIndex(i), rows.RowValue(i));
     }
 
-    public SparseCodes Build() => new(width, [.. start], [.. index], [.. value]);
+    public SparseCodes Build(RowScales? scales = null) => new(width, [.. start], [.. index], [.. value]) { Scales = scales };
 }

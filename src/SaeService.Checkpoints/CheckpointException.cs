@@ -18,7 +18,7 @@ public enum CheckpointFault
     OutsideFolder,
 }
 
-/// <summary>A model folder that cannot be used. The message starts with the file's name and, where there is one, the tensor or key.</summary>
+/// <summary>A folder of weights that cannot be used. The message starts with the file's name and, where there is one, the tensor or key.</summary>
 public sealed class CheckpointException(CheckpointFault fault, string file, string? key, string message, Exception? inner = null)
     : Exception(Compose(file, key, message), inner)
 {

@@ -3,10 +3,11 @@ using System.Text.Unicode;
 
 namespace SaeService.Checkpoints;
 
-/// <summary>JSON files of a model folder, with errors that name the file.</summary>
-internal static class CheckpointJson
+/// <summary>JSON files of a folder of weights, with errors that name the file.</summary>
+public static class CheckpointJson
 {
     /// <summary>The root object of the file. Nothing longer than <paramref name="maxBytes"/> is read.</summary>
+    /// <exception cref="CheckpointException">NotFound, or Invalid where it is no JSON object, repeats a key or holds text that is none.</exception>
     public static JsonElement Read(string path, long maxBytes)
     {
         try

@@ -11,6 +11,7 @@ var root = new RootCommand("sae: what does each layer of a language model do? Ru
     DataCommands.Data(),
     VerifyCommands.Create(),
     BenchCommands.Create(),
+    ConvertCommands.Create(),
     OperatorCommands.Migrate(),
     OperatorCommands.Keys(),
 };

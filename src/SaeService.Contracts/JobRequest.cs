@@ -66,9 +66,27 @@ public sealed record DatasetReference(string Id, string? Split = null, int? MaxW
 /// <param name="Secret">Signs the deliveries (Standard Webhooks): <c>whsec_</c> and 24 to 64 bytes in base64; absent: unsigned. No answer repeats it.</param>
 public sealed record WebhookReference(string Url, string? Secret = null);
 
-/// <summary>The sparse autoencoder of each layer.</summary>
+/// <summary>
+/// The sparse autoencoder of each layer: how it is trained, or, by <see cref="Path"/> or <see cref="Id"/>, one that is trained already. What says how to train
+/// can not be given with those. Read are the layouts of SAELens, sparsify, dictionary_learning and OpenAI, from safetensors.
+/// </summary>
 public sealed record SaeSettings
 {
+    /// <summary>
+    /// A folder with a trained autoencoder: a name under one of the operator's model folders, or a path inside one. <c>{layer}</c> in it stands for the layer's
+    /// number as in <see cref="JobRequest.Layers"/>, <c>{block}</c> for that of the block it comes out of, one less: <c>gpt2-saes/layers.{block}</c>.
+    /// </summary>
+    public string? Path { get; init; }
+
+    /// <summary>A repository of the hub with trained autoencoders, where the operator allows it.</summary>
+    public string? Id { get; init; }
+
+    /// <summary>Of <see cref="Id"/>: a branch, a tag or a commit; the job has the commit. Default main.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Of <see cref="Id"/>: the folder in it, with <c>{layer}</c> or <c>{block}</c> as in <see cref="Path"/>. Default its root.</summary>
+    public string? Folder { get; init; }
+
     /// <summary><c>topk</c>.</summary>
     public string? Architecture { get; init; }
 

@@ -47,8 +47,14 @@ public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, 
 /// <param name="Fvu">Fraction of variance unexplained; x̂ = mean gives 1.</param>
 /// <param name="L0">Mean number of active latents a token.</param>
 /// <param name="Dead">Share of latents that fired on no held-out token.</param>
+/// <param name="Arch"><c>topk</c>, <c>standard</c> (ReLU) or <c>jumprelu</c>.</param>
+/// <param name="K">0 where the architecture has none.</param>
+/// <param name="TrainTokens">Here; 0 where it was trained elsewhere, and so is the seed.</param>
 /// <param name="Gate"><c>pass</c> or <c>unfaithful</c> (FVU above 0.3, or less than 0.9 of the loss recovered where that was measured).</param>
-public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate, string Sha256)
+/// <param name="Sha256">Of the weights as they are exported.</param>
+/// <param name="Pretrained">Where it comes from, if it was not trained here.</param>
+public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int Seed, long TrainTokens, double Fvu, double L0, double Dead, string Gate,
+    string Sha256, SaeOrigin? Pretrained = null)
 {
     /// <summary>1 - FVU. This and what follows is null for jobs that ran before it was measured.</summary>
     public double? ExplainedVariance { get; init; }
@@ -106,6 +112,13 @@ public sealed record SplicedLoss
     /// <summary>(ce_mean - ce_sae) / (ce_mean - ce_clean).</summary>
     public required double? CeLossRecoveredMean { get; init; }
 }
+
+/// <summary>An autoencoder that was trained elsewhere.</summary>
+/// <param name="Name">Its folder as the request has it, or the repository's id and the folder in it.</param>
+/// <param name="Revision">The commit, of a repository.</param>
+/// <param name="Format"><c>saelens</c>, <c>sparsify</c>, <c>dictionary_learning</c> or <c>openai</c>.</param>
+/// <param name="Files">What was read.</param>
+public sealed record SaeOrigin(string Name, string? Revision, string Format, IReadOnlyList<FileHash> Files);
 
 /// <summary>What was left after every filter.</summary>
 public sealed record Counts

@@ -54,9 +54,17 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
             : null;
     }
 
-    private Snapshot Fetch(RepoKind kind, string field, double from, double upTo, Func<Action<FetchProgress>, Task<Snapshot>> fetch)
+    /// <summary>What the job's trained autoencoders lie in, where the request names some of the hub: the folders of these layers, at the job's commit.</summary>
+    public Snapshot FetchAutoencoders(IEnumerable<int> layers, double from, double upTo)
     {
-        var what = kind == RepoKind.Model ? "model" : "data set";
+        var sae = Request.Sae!;
+        return Fetch(RepoKind.Model, "$.sae.id", from, upTo, report => roots.Hub.FetchSaesAsync(HubRepo.Of(RepoKind.Model, sae.Id!), sae.Revision!,
+            layers.Select(layer => SaeSelection.PlaceOf(sae.Folder ?? "", layer)), report, Interrupted), "autoencoders");
+    }
+
+    private Snapshot Fetch(RepoKind kind, string field, double from, double upTo, Func<Action<FetchProgress>, Task<Snapshot>> fetch, string? named = null)
+    {
+        var what = named ?? (kind == RepoKind.Model ? "model" : "data set");
         try
         {
             return fetch(progress => lease.ReportProgress(from + (upTo - from) * progress.Done / Math.Max(1, progress.Total),

@@ -63,6 +63,29 @@ public sealed class HubModelTests(HubApiFixture api) : IClassFixture<HubApiFixtu
     }
 
     [Fact]
+    public async Task Autoencoders_of_the_hub_are_pinned_to_the_commit_and_must_be_there_for_every_layer()
+    {
+        var repo = api.Hub.Add("models/org/saes@main", new FakeRepo(FakeHub.CommitOf(41)));
+        foreach (var layer in new[] { 0, 1 })
+            foreach (var file in Directory.EnumerateFiles(Path.Combine(api.Folders.Models, $"sae-{layer}")))
+                repo.With($"layers.{layer}/{Path.GetFileName(file)}", await File.ReadAllBytesAsync(file, Ct));
+        repo.With("layers.2/ae.pt", [0x80, 2]);
+        async Task<HttpResponseMessage> PostSaeAsync(string layers, string sae) => await api.Submitter.PostAsync("/v1/jobs",
+            ApiFixture.Json($$$"""{"model":{"id":"tiny"},"dataset":{"id":"mini"},"layers":{{{layers}}},"sae":{{{sae}}}}"""), Ct);
+        using var answer = await PostSaeAsync("[1,2]", """{"id":"org/saes","folder":"layers.{block}"}""");
+        var job = await ApiFixture.ReadAsync<Job>(answer);
+        Assert.Equal(new SaeSettings { Id = "org/saes", Folder = "layers.{block}", Revision = repo.Commit }, job.Request.Sae);
+        Assert.Empty(Directory.GetFiles(api.CacheFolder, "sae_weights.safetensors", SearchOption.AllDirectories));
+
+        using var pickled = await PostSaeAsync("[1,2]", """{"id":"org/saes","folder":"layers.{layer}"}""");
+        Assert.Contains("only ae.pt", (await ApiFixture.ProblemAsync(pickled, ProblemCodes.PickleOnlyModel)).Errors!["$.sae.folder"][0], StringComparison.Ordinal);
+        using var missing = await PostSaeAsync("[1]", """{"id":"org/saes","folder":"layer_{layer}"}""");
+        Assert.Contains("no folder 'layer_1'", (await ApiFixture.ProblemAsync(missing, ProblemCodes.InvalidModel)).Errors!["$.sae.folder"][0], StringComparison.Ordinal);
+        using var branch = await PostSaeAsync("[1]", """{"id":"org/saes","folder":"layers.{layer}","revision":"none"}""");
+        Assert.Contains("$.sae.revision", (await ApiFixture.ProblemAsync(branch, ProblemCodes.UnknownModel)).Errors!.Keys);
+    }
+
+    [Fact]
     public async Task A_model_of_the_hub_is_checked_as_a_job_would()
     {
         var repo = api.AddModel("checked", 21);

@@ -92,6 +92,22 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("\"sae\":{\"learning_rate\":\"fast\"}", ProblemCodes.InvalidRequest, "$.sae.learning_rate")]
     [InlineData("\"sae\":{\"seed\":-1}", ProblemCodes.InvalidRequest, "$.sae.seed")]
     [InlineData("\"sae\":{\"architecture\":\"gated\"}", ProblemCodes.InvalidRequest, "$.sae.architecture")]
+    [InlineData("\"sae\":{\"path\":\"sae-{block}\"}", ProblemCodes.InvalidRequest, "$.sae.path")] // all layers, 0 among them
+    [InlineData("\"sae\":{\"path\":\"sae-1\"}", ProblemCodes.InvalidRequest, "$.sae.path")] // one for three layers
+    [InlineData("\"sae\":{\"path\":\"sae-{n}\"}", ProblemCodes.InvalidRequest, "$.sae.path")]
+    [InlineData("\"sae\":{\"path\":\"nowhere-{layer}\"}", ProblemCodes.UnknownModel, "$.sae.path")]
+    [InlineData("\"sae\":{\"path\":\"../outside/sae-{layer}\"}", ProblemCodes.ModelOutsideRoots, "$.sae.path")]
+    [InlineData("\"sae\":{\"path\":\"linked-sae-{layer}\"}", ProblemCodes.ModelOutsideRoots, "$.sae.path")]
+    [InlineData("\"sae\":{\"path\":\"narrow-sae-{layer}\"}", ProblemCodes.InvalidRequest, "$.sae.path")]
+    [InlineData("\"sae\":{\"path\":\"gated-sae-{layer}\"}", ProblemCodes.UnsupportedModel, "$.sae.path")]
+    [InlineData("\"sae\":{\"path\":\"pickle-sae-{layer}\"}", ProblemCodes.PickleOnlyModel, "$.sae.path")]
+    [InlineData("\"sae\":{\"path\":\"sae-{layer}\",\"k\":4,\"train_tokens\":100000}", ProblemCodes.InvalidRequest, "$.sae.train_tokens")]
+    [InlineData("\"sae\":{\"path\":\"sae-{layer}\",\"id\":\"org/saes\"}", ProblemCodes.InvalidRequest, "$.sae.id")]
+    [InlineData("\"sae\":{\"path\":\"sae-{layer}\",\"revision\":\"main\"}", ProblemCodes.InvalidRequest, "$.sae.revision")]
+    [InlineData("\"sae\":{\"folder\":\"sae-{layer}\"}", ProblemCodes.InvalidRequest, "$.sae.folder")]
+    [InlineData("\"sae\":{\"id\":\"no/such/id\",\"folder\":\"{layer}\"}", ProblemCodes.HubRefused, "$.sae.id")]
+    [InlineData("\"sae\":{\"id\":\"org/saes\",\"folder\":\"{layer}\"}", ProblemCodes.HubOffline, "$.sae.id")] // not enabled here
+    [InlineData("\"sae\":{\"id\":\"org/saes\",\"folder\":\"../{layer}\"}", ProblemCodes.InvalidRequest, "$.sae.folder")]
     [InlineData("\"sae\":7", ProblemCodes.InvalidRequest, "$.sae")]
     [InlineData("\"labels\":{\"fdr\":0}", ProblemCodes.InvalidRequest, "$.labels.fdr")]
     [InlineData("\"labels\":{\"kappa\":1.5}", ProblemCodes.InvalidRequest, "$.labels.kappa")]
@@ -119,6 +135,16 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
         var problem = await ApiFixture.ProblemAsync(answer, code);
         Assert.Contains(path, problem.Errors!.Keys);
         Assert.Equal(before, await db.Jobs.CountAsync(Ct));
+    }
+
+    [Fact]
+    public async Task Autoencoders_that_are_trained_are_named_instead_of_trained_and_nothing_is_filled_in()
+    {
+        using var answer = await PostAsync("""{"model":{"id":"tiny"},"dataset":{"id":"mini"},"layers":[1,2],"sae":{"path":"sae-{layer}"}}""");
+        var job = await ApiFixture.ReadAsync<Job>(answer);
+        Assert.Equal(new SaeSettings { Path = "sae-{layer}" }, job.Request.Sae);
+        using var again = await PostAsync("""{"model":{"id":"tiny"},"dataset":{"id":"mini"},"layers":[2],"sae":{"path":"sae-{block}"}}""");
+        Assert.Equal(System.Net.HttpStatusCode.Accepted, again.StatusCode);
     }
 
     [Fact]

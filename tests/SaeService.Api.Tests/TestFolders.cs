@@ -43,6 +43,20 @@ public sealed class TestFolders : IDisposable
         File.Copy(Path.Combine(Outside, "secret", "config.json"), Path.Combine(linked, "config.json"));
         File.CreateSymbolicLink(Path.Combine(linked, "model.safetensors"), Path.Combine(Outside, "secret", "model.safetensors"));
 
+        // Autoencoders of three layers each: as they should be, of another width, gated, pickled, outside, and with weights that are outside.
+        for (var layer = 0; layer < 3; layer++)
+        {
+            WriteSae(Path.Combine(Models, $"sae-{layer}"), 16);
+            WriteSae(Path.Combine(Models, $"narrow-sae-{layer}"), 8);
+            WriteSae(Path.Combine(Models, $"gated-sae-{layer}"), 16, "gated");
+            WriteSae(Path.Combine(Outside, $"sae-{layer}"), 16);
+            var pickled = Directory.CreateDirectory(Path.Combine(Models, $"pickle-sae-{layer}")).FullName;
+            File.WriteAllBytes(Path.Combine(pickled, "ae.pt"), [0x80, 2]);
+            var lent = Directory.CreateDirectory(Path.Combine(Models, $"linked-sae-{layer}")).FullName;
+            File.Copy(Path.Combine(Outside, $"sae-{layer}", "cfg.json"), Path.Combine(lent, "cfg.json"));
+            File.CreateSymbolicLink(Path.Combine(lent, "sae_weights.safetensors"), Path.Combine(Outside, $"sae-{layer}", "sae_weights.safetensors"));
+        }
+
         Directory.CreateDirectory(Path.Combine(Datasets, "mini"));
         File.WriteAllText(Path.Combine(Datasets, "mini", "mini-train.conllu"), Conllu(40));
         File.WriteAllText(Path.Combine(Datasets, "mini", "mini-dev.conllu"), Conllu(8, 1000));
@@ -51,6 +65,18 @@ public sealed class TestFolders : IDisposable
         File.WriteAllText(Path.Combine(Bundled, "corpus", "sample.conllu"), Conllu(60));
         File.WriteAllText(Path.Combine(Outside, "private.conllu"), Conllu(3));
         File.CreateSymbolicLink(Path.Combine(Datasets, "escape.conllu"), Path.Combine(Outside, "private.conllu"));
+    }
+
+    /// <summary>A ReLU autoencoder of 24 latents in the layout of SAELens.</summary>
+    public static void WriteSae(string folder, int d, string architecture = "standard")
+    {
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "cfg.json"), $$"""{"architecture":"{{architecture}}","d_in":{{d}},"d_sae":24}""");
+        SafetensorsWriter.Write(Path.Combine(folder, "sae_weights.safetensors"),
+        [
+            TensorSource.Of<float>("W_enc", DType.F32, [d, 24], new float[d * 24]), TensorSource.Of<float>("W_dec", DType.F32, [24, d], new float[d * 24]),
+            TensorSource.Of<float>("b_enc", DType.F32, [24], new float[24]), TensorSource.Of<float>("b_dec", DType.F32, [d], new float[d]),
+        ]);
     }
 
     public static void WriteModel(string folder)

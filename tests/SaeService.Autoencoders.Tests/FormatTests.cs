@@ -92,8 +92,8 @@ public sealed class FormatTests
     [InlineData("\"k\": 4", "\"k\": 41", "K is 41")]
     [InlineData("\"d_sae\": 40", "\"d_sae\": 41", "W_enc")]
     [InlineData("\"d_in\": 12", "\"d_in\": \"x\"", "d_in")]
-    [InlineData("\"normalize_activations\": \"none\"", "\"normalize_activations\": \"layer_norm\"", "layer_norm")]
-    [InlineData("{", "[", "not JSON")]
+    [InlineData("\"normalize_activations\": \"none\"", "\"normalize_activations\": \"batch\"", "batch")]
+    [InlineData("{", "[", "not valid JSON")]
     public void A_folder_that_would_be_misread_is_refused(string from, string to, string named)
     {
         using var scratch = new Scratch();

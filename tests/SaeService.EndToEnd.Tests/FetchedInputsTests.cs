@@ -1,5 +1,7 @@
+using System.IO.Compression;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using SaeService.Checkpoints;
 using SaeService.TestSupport;
 using Xunit;
 
@@ -13,7 +15,7 @@ public sealed class FetchedInputsTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "starts processes as the other tests here do");
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(TimeSpan.FromMinutes(6));
+        patience.CancelAfter(TimeSpan.FromMinutes(8));
         var ct = patience.Token;
         await using var hub = await FakeHub.StartAsync();
         var bundle = Path.Combine(SharedData.RepositoryRoot, "src", "SaeService.Sample", "bundle");
@@ -76,6 +78,74 @@ public sealed class FetchedInputsTests
         Assert.True(File.Exists(Path.Combine(home, "hub", "models--org--grammar", "snapshots", repo.Commit, "model.safetensors")));
         Assert.All(hub.CdnRequests, r => Assert.Null(r.Authorization));
 
+        // The autoencoders of that job, put on the hub: one as it was exported, the other as the JumpReLU that its threshold makes of it.
+        var saes = hub.Add("models/org/saes@main", new FakeRepo(FakeHub.CommitOf(8)));
+        foreach (var layer in new[] { 0, 3 })
+            foreach (var (name, bytes) in await ExportAsync(client, here, layer, jumpRelu: layer == 3, ct))
+                saes.With($"layer-{layer}/{name}", bytes);
+        var named = await client.SubmitAsync(Request("sample", "sample").Replace("\"train_tokens\": 100000", "\"id\": \"org/saes\", \"folder\": \"layer-{layer}\"", StringComparison.Ordinal), ct);
+        ended = await client.WaitForEndAsync(named, ct);
+        Assert.True(ended["status"]!.GetValue<string>() == "succeeded", ended.ToJsonString());
+        var loaded = await DocumentAsync(named);
+        // What a layer's findings say of the mean over layers may differ; its features are the same, all figures included.
+        var features = await FeaturesAsync(here);
+        Assert.NotEqual("[]", features);
+        Assert.Equal(features, await FeaturesAsync(named));
+        var (trained, first, second) = (right["provenance"]!["sae"]![0]!, loaded["provenance"]!["sae"]![0]!, loaded["provenance"]!["sae"]![1]!);
+        foreach (var figure in new[] { "arch", "k", "d_sae", "fvu", "l0", "dead", "sha256" })
+            Assert.Equal(trained[figure]!.ToJsonString(), first[figure]!.ToJsonString());
+        Assert.Null(trained["pretrained"]);
+        Assert.Equal(("org/saes/layer-0", saes.Commit, "saelens"), (first["pretrained"]!["name"]!.GetValue<string>(),
+            first["pretrained"]!["revision"]!.GetValue<string>(), first["pretrained"]!["format"]!.GetValue<string>()));
+        Assert.Equal(FakeHub.Sha256(saes.Files["layer-3/sae_weights.safetensors"]), second["pretrained"]!["files"]![0]!["sha256"]!.GetValue<string>());
+        Assert.Equal(("jumprelu", 0), (second["arch"]!.GetValue<string>(), second["k"]!.GetValue<int>()));
+        Assert.InRange(second["l0"]!.GetValue<double>(), 1, 40);
+        Assert.InRange(second["fvu"]!.GetValue<double>(), 0.01, 1);
+
+        async Task<string> FeaturesAsync(string id) => JsonNode.Parse(await client.Http.GetStringAsync($"/v1/jobs/{id}/layers/0/features?limit=100", ct))!["data"]!.ToJsonString();
+
         async Task<JsonNode> DocumentAsync(string id) => JsonNode.Parse(await client.Http.GetStringAsync($"/v1/jobs/{id}/layers", ct))!;
+    }
+
+    /// <summary>The two files of a layer's autoencoder as the interface gives them.</summary>
+    private static async Task<Dictionary<string, byte[]>> ExportAsync(Client client, string job, int layer, bool jumpRelu, CancellationToken ct)
+    {
+        var files = new Dictionary<string, byte[]>();
+        using var zip = new ZipArchive(new MemoryStream(await client.Http.GetByteArrayAsync($"/v1/jobs/{job}/layers/{layer}/sae", ct)));
+        foreach (var entry in zip.Entries)
+        {
+            await using var stream = await entry.OpenAsync(ct);
+            using var bytes = new MemoryStream();
+            await stream.CopyToAsync(bytes, ct);
+            files[Path.GetFileName(entry.FullName)] = bytes.ToArray();
+        }
+        if (!jumpRelu)
+            return files;
+        var cfg = JsonNode.Parse(files["cfg.json"])!.AsObject();
+        var threshold = cfg["sae_service"]!["threshold"]!.GetValue<float>();
+        cfg["architecture"] = "jumprelu";
+        cfg.Remove("k");
+        files["cfg.json"] = JsonSerializer.SerializeToUtf8Bytes(cfg);
+        var path = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllBytesAsync(path, files["sae_weights.safetensors"], ct);
+            using (var weights = SafetensorsFile.Open(path))
+            {
+                var width = cfg["d_sae"]!.GetValue<int>();
+                SafetensorsWriter.Write(path + ".jump",
+                [
+                    .. weights.Tensors.Values.Select(t => new TensorSource(t.Name, t.DType, t.Shape, stream => stream.Write(weights.Bytes(t.Name)))),
+                    TensorSource.Of<float>("threshold", DType.F32, [width], Enumerable.Repeat(threshold, width).ToArray()),
+                ]);
+            }
+            files["sae_weights.safetensors"] = await File.ReadAllBytesAsync(path + ".jump", ct);
+            return files;
+        }
+        finally
+        {
+            File.Delete(path);
+            File.Delete(path + ".jump");
+        }
     }
 }

@@ -1,15 +1,18 @@
 using System.Text.Json.Nodes;
+using SaeService.Checkpoints;
 using SaeService.TestSupport;
 using Xunit;
 
 namespace SaeService.EndToEnd.Tests;
 
-/// <summary><c>sae verify model</c>: the worker's output and exit status pass through the command line.</summary>
+/// <summary><c>sae verify model</c>, whose output and exit status are the worker's, and <c>sae verify sae</c>.</summary>
 public sealed class VerifyTests
 {
-    private static async Task<(int Status, string Output)> RunAsync(params string[] arguments)
+    private static Task<(int Status, string Output)> RunAsync(params string[] arguments) => SaeAsync(["verify", "model", .. arguments]);
+
+    private static async Task<(int Status, string Output)> SaeAsync(params string[] arguments)
     {
-        await using var command = SaeCommand.Start(SaeCommand.NewHome(), ["verify", "model", .. arguments]);
+        await using var command = SaeCommand.Start(SaeCommand.NewHome(), arguments);
         var status = await command.WaitForExitAsync(TestContext.Current.CancellationToken);
         return (status, command.Output);
     }
@@ -35,5 +38,43 @@ public sealed class VerifyTests
         Assert.Equal(2, status);
         Assert.Contains("'model.layers.1.mlp.up_proj.weight': the tensor is missing", output, StringComparison.Ordinal);
         Assert.Equal(1, (await RunAsync(".", "--tolerance", "no")).Status);
+    }
+
+    [Fact]
+    public async Task An_autoencoder_is_measured_compared_and_converted()
+    {
+        var folder = Directory.CreateTempSubdirectory("sae-e2e-").FullName;
+        try
+        {
+            // f = ReLU(x), x̂ = f: the identity where x is not negative.
+            SafetensorsWriter.Write(Path.Combine(folder, "sae_weights.safetensors"),
+                [F32("W_enc", [2, 2], 1, 0, 0, 1), F32("W_dec", [2, 2], 1, 0, 0, 1), F32("b_enc", [2], 0, 0), F32("b_dec", [2], 0, 0)]);
+            await File.WriteAllTextAsync(Path.Combine(folder, "cfg.json"), """{"architecture":"standard","d_in":2,"d_sae":2}""", TestContext.Current.CancellationToken);
+            SafetensorsWriter.Write(Path.Combine(folder, "expected.safetensors"),
+                [F32("x", [2, 2], 1, 2, 3, -4), F32("codes", [2, 2], 1, 2, 3, 0), F32("reconstruction", [2, 2], 1, 2, 3, 0)]);
+            var (status, output) = await SaeAsync("verify", "sae", folder);
+            Assert.True(status == 0, output);
+            Assert.Contains("SaeLens Standard: d_in 2, d_sae 2", output, StringComparison.Ordinal);
+            Assert.Contains("L0 1.50, dead 0.0 % (0)", output, StringComparison.Ordinal);
+
+            SafetensorsWriter.Write(Path.Combine(folder, "expected.safetensors"), [F32("x", [2, 2], 1, 2, 3, -4), F32("reconstruction", [2, 2], 1, 2, 3, -4)]);
+            (status, output) = await SaeAsync("verify", "sae", folder, "--json");
+            Assert.Equal(1, status);
+            var report = JsonNode.Parse(output)!;
+            Assert.Equal((1.0, false), (report["tensors"]![0]!["error"]!.GetValue<double>(), report["tensors"]![0]!["passed"]!.GetValue<bool>()));
+            Assert.Equal(16.0 / 20, report["fvu"]!.GetValue<double>(), 1e-6); // 16 of (2 + 18)
+
+            (status, output) = await SaeAsync("convert", "sae", folder, "--to", "sparsify", "--out", Path.Combine(folder, "out"));
+            Assert.Equal(2, status);
+            Assert.Contains("and not a ReLU", output, StringComparison.Ordinal);
+            Assert.Equal(0, (await SaeAsync("convert", "sae", folder, "--to", "openai", "--out", Path.Combine(folder, "out"))).Status);
+            Assert.Contains("OpenAi Standard", (await SaeAsync("verify", "sae", Path.Combine(folder, "out"), "--activations", Path.Combine(folder, "expected.safetensors"))).Output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static TensorSource F32(string name, long[] shape, params float[] values) => TensorSource.Of<float>(name, DType.F32, shape, values);
     }
 }

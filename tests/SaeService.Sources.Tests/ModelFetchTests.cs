@@ -230,4 +230,39 @@ public sealed class ModelFetchTests : HubTestBase
         using var anonymous = new HubSource(Settings(token: null));
         Assert.Contains("HF_TOKEN", (await FaultAsync(SourceFault.Unauthorized, () => anonymous.FetchModelAsync(Tiny, "main", null, Ct))).Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task Of_a_repository_of_autoencoders_only_what_is_asked_for_is_fetched()
+    {
+        var repo = Hub.Add("models/org/saes@main", new FakeRepo(FakeHub.CommitOf(31))).With("README.md", Noise(50, 1));
+        foreach (var layer in new[] { 0, 1, 2 })
+            repo.With($"l{layer}/cfg.json", Noise(60, layer)).With($"l{layer}/sae_weights.safetensors", Noise(3000, layer)).With($"l{layer}/sparsity.safetensors", Noise(200, layer))
+                .With($"l{layer}/trainer_state.pt", Noise(200, layer)).With($"l{layer}/deeper/sae.safetensors", Noise(100, layer));
+        using var hub = new HubSource(Settings());
+        using (var fetched = await hub.FetchSaesAsync(HubRepo.Of(RepoKind.Model, "org/saes"), "main", ["l0", "l2"], null, Ct))
+            SameFiles(fetched.Path, repo, "l0/cfg.json", "l0/sae_weights.safetensors", "l2/cfg.json", "l2/sae_weights.safetensors");
+        var none = await Assert.ThrowsAsync<SourceException>(() => hub.FetchSaesAsync(HubRepo.Of(RepoKind.Model, "org/saes"), "main", [""], null, Ct));
+        Assert.Equal(SourceFault.Unusable, none.Fault);
+    }
+
+    [Theory]
+    [InlineData("s/{layer}", "0,3", null)]
+    [InlineData("s/{block}", "1,3", null)]
+    [InlineData("s/{block}-{layer}", "1,3", null)]
+    [InlineData("s", "3", null)]
+    [InlineData("s", "1,3", "one folder for 2 layers")]
+    [InlineData("s/{block}", "0,3", "no {block} for layer 0")]
+    [InlineData("s/{l}", "3", "nothing else")]
+    [InlineData("s/{layer", "3", "nothing else")]
+    public void A_place_holds_the_number_of_the_layer(string place, string layers, string? fault)
+    {
+        int[] numbers = [.. layers.Split(',').Select(l => int.Parse(l, System.Globalization.CultureInfo.InvariantCulture))];
+        if (fault is not null)
+            Assert.Contains(fault, SaeSelection.Fault(place, numbers)!, StringComparison.Ordinal);
+        else
+        {
+            Assert.Null(SaeSelection.Fault(place, numbers));
+            Assert.Equal(place.Replace("{layer}", "3", StringComparison.Ordinal).Replace("{block}", "2", StringComparison.Ordinal), SaeSelection.PlaceOf(place, 3));
+        }
+    }
 }

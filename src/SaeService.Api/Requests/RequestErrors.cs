@@ -18,6 +18,8 @@ public sealed class RequestErrors
                 Add(e.Code, path, message);
     }
 
+    public void Add(RequestErrors others) => _found.AddRange(others._found);
+
     /// <summary>Throws one problem: of the code that all share, or <c>invalid_request</c> where they differ.</summary>
     public void ThrowIfAny()
     {

@@ -15,7 +15,7 @@ public sealed record ResolvedRequest(JobRequest Request, IReadOnlyList<int> Laye
 /// Fills every default of a request and refuses what can be known to be wrong before anything is queued. The documentation of
 /// <see cref="JobRequest"/> gives the defaults.
 /// </summary>
-public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue datasets, JobEstimates estimates, ServiceSettings settings)
+public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, DatasetCatalogue datasets, JobEstimates estimates, ServiceSettings settings)
 {
     private static readonly string[] s_hooks = ["resid_post", "resid_pre", "resid_mid", "attn_out", "mlp_out"];
     private static readonly string[] s_canonicalTasks = ["pos", "dep", "ner"];
@@ -32,6 +32,11 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             errors.Add(ProblemCodes.InvalidRequest, "$.dataset.extra_tokens", "is of use with extra_text only");
 
         var layers = Layers(request.Layers, model, errors);
+        var named = new RequestErrors();
+        (SaeSettings Settings, int? DSae)? pretrained = request.Sae is { } sae && SaeCatalogue.IsNamed(sae)
+            ? await saes.ResolveAsync(sae, layers, model?.DModel, named, ct)
+            : null;
+        errors.Add(named);
         var resolved = request with
         {
             // A commit, where the model is of the hub: every stage reads the same files, whatever becomes of the branch.
@@ -48,7 +53,7 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
             Hook = check.OneOf(request.Hook, s_hooks, "$.hook"),
             ContextLength = check.Range(request.ContextLength, Math.Min(512, model?.ContextLength ?? 512), 8, model?.ContextLength ?? 1 << 20, "$.context_length",
                 model is null ? null : "the model's own limit"),
-            Sae = Sae(request.Sae ?? new SaeSettings(), model, check, errors),
+            Sae = pretrained?.Settings ?? Sae(request.Sae ?? new SaeSettings(), model, check, errors),
             Labels = Labels(request.Labels ?? new LabelSettings(), check),
             Information = Information(request.Information ?? new InformationSettings(), check),
             Mode = Mode(request.Mode, check, errors),
@@ -58,7 +63,8 @@ public sealed class RequestResolver(ModelCatalogue models, DatasetCatalogue data
         };
         WebhookTarget.Check(request.Webhook, settings.WebhooksAllowPrivate, errors);
         errors.ThrowIfAny();
-        return new ResolvedRequest(resolved, layers, await estimates.OfAsync(resolved, model!, dataset!, extra, caller, ct));
+        var sized = pretrained?.DSae is { } latents ? resolved with { Sae = resolved.Sae! with { DSae = latents } } : resolved;
+        return new ResolvedRequest(resolved, layers, await estimates.OfAsync(sized, model!, dataset!, extra, caller, ct));
     }
 
     private static List<int> Layers(LayerSelection? asked, Model? model, RequestErrors errors)

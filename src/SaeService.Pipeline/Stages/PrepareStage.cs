@@ -31,6 +31,9 @@ internal static class PrepareStage
             folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))],
             fetched.Licence);
 
+        if (Pretrained.IsAsked(request))
+            Pretrained.Check(context, folder.Description.DModel, from: 0.42, upTo: 0.45);
+
         using var fetchedData = context.FetchDataset(from: 0.45, upTo: 0.5);
         context.Progress(0.5, message: "reading and aligning the data set");
         var dataset = fetchedData is null ? OpenDataset(context, request.Dataset.Id, "$.dataset.id") : DatasetFolder.Open(fetchedData.Path);

@@ -6,7 +6,7 @@ using SaeService.Storage;
 
 namespace SaeService.Pipeline.Stages;
 
-/// <summary>One layer's autoencoder, trained on the tokens of train and dev documents and judged on those of test documents.</summary>
+/// <summary>One layer's autoencoder, trained on the tokens of train and dev documents, or elsewhere, and judged on those of test documents.</summary>
 internal static class TrainStage
 {
     private const string Checkpoint = "checkpoint.safetensors";
@@ -20,9 +20,11 @@ internal static class TrainStage
         var corpus = Inputs.Corpus(context);
         var filters = Inputs.Filters(context);
         using var activations = Inputs.Activations(context, layer);
+        var test = filters.Tokens(corpus, layer, test: true);
+        if (Pretrained.IsAsked(context.Request))
+            return Evaluate(context, activations, test);
         var settings = SettingsOf(context, activations.Dim);
         var train = filters.Tokens(corpus, layer, test: false);
-        var test = filters.Tokens(corpus, layer, test: true);
 
         var watch = Stopwatch.StartNew();
         var trainer = Begin(context, settings, activations, train);
@@ -42,6 +44,29 @@ internal static class TrainStage
 
         var sae = trainer.Autoencoder();
         var quality = Quality.Evaluate(sae, activations, test);
+        var seconds = watch.Elapsed.TotalSeconds;
+        var training = new SaeTraining(seconds, (trainer.TotalTokens - resumedAt) / seconds,
+            [.. trainer.Curve.Select(p => new TrainingPoint(p.Tokens, p.Fvu, p.AuxLoss, p.L0, p.DeadShare, p.LearningRate))], quality.LogDensityHistogram);
+        return Publish(context, sae, quality, training, settings.Seed, trainer.TotalTokens, null);
+    }
+
+    /// <summary>Of an autoencoder that is trained already: only how faithful it is.</summary>
+    private static StageOutput Evaluate(StageContext context, ActivationFile activations, int[] test)
+    {
+        var watch = Stopwatch.StartNew();
+        using var pretrained = Pretrained.Open(context, context.Layer, 0, 0.5);
+        var about = pretrained.Describe(context, activations.Dim);
+        context.Progress(0.5, message: "measuring the autoencoder");
+        var sae = SaeFolder.Load(pretrained.Folder, context.Worker.Threads);
+        var quality = Quality.Evaluate(sae, activations, test);
+        var training = new SaeTraining(watch.Elapsed.TotalSeconds, 0, [], quality.LogDensityHistogram);
+        return Publish(context, sae, quality, training, seed: 0, trainTokens: 0, pretrained.Origin(about));
+    }
+
+    private static StageOutput Publish(StageContext context, TopKAutoencoder sae, SaeQuality quality, SaeTraining training, int seed,
+        long trainTokens, SaeOrigin? origin)
+    {
+        var layer = context.Layer;
         var provenance = Inputs.Provenance(context);
         using var folder = new TemporaryFolder();
         SaeFolder.SaveSaeLens(sae, folder.Path, new SaeSource(provenance.Model.Name, Hooks.TransformerLensName(context.Request.Hook!, layer),
@@ -52,10 +77,10 @@ internal static class TrainStage
             file.CopyTo(stream);
         })).ToList();
 
-        var seconds = watch.Elapsed.TotalSeconds;
         var weights = artifacts[1].Sha256;
-        var summary = new SaeProvenance(layer, "topk", settings.K, settings.DSae, settings.Seed, trainer.TotalTokens, Round(quality.Fvu), Round(quality.L0), Round(quality.DeadShare),
-            quality.Fvu <= FaithfulFvu ? "pass" : "unfaithful", weights)
+        var architecture = sae.Architecture switch { SaeArchitecture.TopK => "topk", SaeArchitecture.Standard => "standard", _ => "jumprelu" };
+        var summary = new SaeProvenance(layer, architecture, sae.K, sae.DSae, seed, trainTokens, Round(quality.Fvu), Round(quality.L0), Round(quality.DeadShare),
+            quality.Fvu <= FaithfulFvu ? "pass" : "unfaithful", weights, origin)
         {
             ExplainedVariance = RoundIfKnown(quality.ExplainedVariance),
             ExplainedVarianceLegacy = RoundIfKnown(quality.ExplainedVarianceLegacy),
@@ -65,15 +90,13 @@ internal static class TrainStage
             DecoderCosineMean = RoundIfKnown(quality.DecoderCosineMean),
             DecoderCosineMax = RoundIfKnown(quality.DecoderCosineMax),
         };
-        var training = new SaeTraining(seconds, (trainer.TotalTokens - resumedAt) / seconds,
-            [.. trainer.Curve.Select(p => new TrainingPoint(p.Tokens, p.Fvu, p.AuxLoss, p.L0, p.DeadShare, p.LearningRate))], quality.LogDensityHistogram);
         var row = new LayerRow
         {
             JobId = context.JobId,
             Layer = layer,
             Attempt = context.Lease.Attempt,
-            DSae = settings.DSae,
-            K = settings.K,
+            DSae = sae.DSae,
+            K = sae.K,
             Fvu = quality.Fvu,
             L0 = quality.L0,
             Dead = quality.DeadShare,

@@ -92,6 +92,26 @@ public sealed class HubSource : IDisposable
         }
     });
 
+    /// <summary>Trained autoencoders: of each folder what <see cref="SaeSelection"/> takes.</summary>
+    /// <param name="progress">Called from several threads, often.</param>
+    public Task<Snapshot> FetchSaesAsync(HubRepo repo, string revision, IEnumerable<string> folders, Action<FetchProgress>? progress,
+        CancellationToken ct) => Cache.UseAsync(async () =>
+    {
+        var listing = await ListAsync(repo, revision, brief: false, ct);
+        var files = folders.SelectMany(folder => SaeSelection.Of(listing, folder)).Distinct().ToList();
+        var lease = await Cache.LeaseAsync(repo.Folder, listing.Commit, ct);
+        try
+        {
+            await FetchAsync(listing, files, MaxFile, brief: false, new ProgressSum(progress), ct);
+            return new Snapshot(Cache.SnapshotOf(repo.Folder, listing.Commit), listing.Commit, listing.Licence, lease);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    });
+
     /// <summary>A small file, through the cache.</summary>
     public Task<byte[]> ReadAsync(HubListing listing, HubFile file, long maxBytes, bool brief, CancellationToken ct) => Cache.UseAsync(async () =>
     {
