@@ -26,7 +26,8 @@ internal sealed unsafe class TopKEncoder
     private const int BlockBytes = 384 << 10, GroupBytes = 64 << 10, DenseRows = 32;
     private readonly int d, k, maxRows;
     private readonly Lanes lanes;
-    private readonly Screen screen;
+    private readonly int maxLatents;
+    private Screen? madeScreen;
     private readonly Scratch?[] scratch;
     private readonly DenseScratch?[] dense;
     private int latents;
@@ -62,13 +63,16 @@ internal sealed unsafe class TopKEncoder
     /// <param name="screenName">Absent: the fastest that the processor has.</param>
     public TopKEncoder(int d, int maxLatents, int k, int maxRows, Lanes lanes, string? screenName = null)
     {
-        (this.d, this.k, this.maxRows, this.lanes) = (d, k, maxRows, lanes);
-        screen = Screen.Create(d, maxLatents, screenName);
+        (this.d, this.k, this.maxRows, this.maxLatents, this.lanes) = (d, k, maxRows, maxLatents, lanes);
+        ScreenName = screenName ?? Screen.Fastest;
         scratch = new Scratch[lanes.Count];
         dense = new DenseScratch[lanes.Count];
     }
 
-    public string ScreenName => screen.Name;
+    public string ScreenName { get; }
+
+    // Not made where it is not needed: it holds a copy of the weights.
+    private Screen Screening => madeScreen ??= Screen.Create(d, maxLatents, ScreenName);
 
     /// <summary>Takes over the latents of W [F, d] and b [F], or the selected ones, in their order. All of them must stay where and as they are until the last <see cref="Encode"/>.</summary>
     public void Pack(float* w, float* b, int count, int* selected = null)
@@ -78,11 +82,11 @@ internal sealed unsafe class TopKEncoder
         names = selected;
         latents = count;
         if (!Dense)
-            screen.Pack(w, b, count, selected, lanes);
+            Screening.Pack(w, b, count, selected, lanes);
     }
 
     /// <summary>So much of a row is kept that screening saves nothing: of the dead latents, mostly.</summary>
-    private bool Dense => (long)k * 12 >= latents;
+    private bool Dense => (long)k * Screen.DenseShare >= latents;
 
     /// <param name="x">[rows, d], centred.</param>
     /// <param name="rows">At most the maximum named at construction.</param>
@@ -95,11 +99,11 @@ internal sealed unsafe class TopKEncoder
             EncodeDense(x, rows, result);
             return;
         }
-        var most = Math.Max(4, BlockBytes / screen.RowBytes / screen.TileRows) * screen.TileRows;
-        var size = (Math.Min(most, (rows + 4 * lanes.Count - 1) / (4 * lanes.Count)) + screen.TileRows - 1) / screen.TileRows * screen.TileRows;
+        var most = Math.Max(4, BlockBytes / Screening.RowBytes / Screening.TileRows) * Screening.TileRows;
+        var size = (Math.Min(most, (rows + 4 * lanes.Count - 1) / (4 * lanes.Count)) + Screening.TileRows - 1) / Screening.TileRows * Screening.TileRows;
         lanes.For((rows + size - 1) / size, (block, lane) =>
         {
-            var mine = scratch[lane] is { } s && s.Row.Length >= size ? s : scratch[lane] = new(size, screen, k);
+            var mine = scratch[lane] is { } s && s.Row.Length >= size ? s : scratch[lane] = new(size, Screening, k);
             var first = block * size;
             var count = Math.Min(size, rows - first);
             for (var i = 0; i < count; i++)
@@ -120,17 +124,17 @@ internal sealed unsafe class TopKEncoder
     /// <returns>How many rows (listed in <see cref="Scratch.Again"/>) had fewer than k values above a guessed threshold.</returns>
     private int Block(float* x, Scratch s, int* rowIds, int count, TopKRows result)
     {
-        int tileRows = screen.TileRows, tileLatents = screen.TileLatents, tiles = (count + tileRows - 1) / tileRows, tileBytes = tileRows * screen.RowBytes;
+        int tileRows = Screening.TileRows, tileLatents = Screening.TileLatents, tiles = (count + tileRows - 1) / tileRows, tileBytes = tileRows * Screening.RowBytes;
         for (var i = 0; i < tiles * tileRows; i++)
         {
-            var bound = screen.PackRow(i < count ? x + (long)rowIds[i] * d : null, s.Packed.Pointer + (long)(i / tileRows) * tileBytes, i % tileRows);
+            var bound = Screening.PackRow(i < count ? x + (long)rowIds[i] * d : null, s.Packed.Pointer + (long)(i / tileRows) * tileBytes, i % tileRows);
             if (i < count)
                 s.Candidates.Clear(i, s.Guess.Pointer[i], bound);
         }
-        for (var panel = 0; panel < screen.Panels; panel++)
+        for (var panel = 0; panel < Screening.Panels; panel++)
             for (var t = 0; t < tiles; t++)
             {
-                screen.Multiply(s.Packed.Pointer + (long)t * tileBytes, panel, s.Tile.Pointer);
+                Screening.Multiply(s.Packed.Pointer + (long)t * tileBytes, panel, s.Tile.Pointer);
                 s.Candidates.Scan(s.Tile.Pointer, t * tileRows, Math.Min(tileRows, count - (t * tileRows)), panel * tileLatents, tileLatents);
             }
         var narrowed = s.Narrowed.AsSpan(0, count);

@@ -16,33 +16,36 @@ public static class TopKMemory
     public static long Checkpoint(int dIn, int dSae) => 3 * Weights(dIn, dSae) + sizeof(long) * (long)dSae;
 
     /// <summary>
-    /// A trainer at work: weights, gradient and both moments of Adam; W_enc packed for the product in float32 and int16; a batch, its errors and int16 copy;
-    /// its top-k by row and by latent; and the same for the dead latents' share of the loss, which comes with the first that dies.
+    /// A trainer at work: weights, gradient and both moments of Adam; W_enc packed for the screen; a batch and its errors; its top-k by row and by latent;
+    /// and the same for the dead latents' share of the loss, which comes with the first that dies.
     /// </summary>
     public static long Training(TopKSettings s, int threads)
     {
         long d = TopKSettings.Padded(s.DIn), f = s.DSae, b = s.BatchTokens;
         var latents = 4 * Weights(s.DIn, s.DSae)
-            + f * d * (sizeof(float) + sizeof(short))
+            + Packed(d, f)
             + f * (sizeof(long) + sizeof(int) + sizeof(bool))  // since fired, dead, touched
             + LatentIndex(f, 0)
             + f / 32 * d * sizeof(float);                      // each block of latents' share of b_dec's gradient
-        var batch = b * d * (2 * sizeof(float) + sizeof(short)) + Rows(b, s.K) + LatentIndex(0, b * s.K) + b / 64 * d * sizeof(float);
-        var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, b * s.AuxK) + Rows(b, s.AuxK) + b * d * sizeof(float);
-        return latents + batch + auxiliary + Scratch(d, s.K, threads);
+        var batch = 2 * b * d * sizeof(float) + Rows(b, s.K) + LatentIndex(0, b * s.K) + b / 64 * d * sizeof(float);
+        var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, b * s.AuxK) + Rows(b, s.AuxK) + b * d * sizeof(float)
+            + (f > Screens.Screen.DenseShare * s.AuxK ? Packed(d, f) + Scratch(d, s.AuxK, threads, b) : threads * 34L * f * sizeof(float));
+        return latents + batch + auxiliary + Scratch(d, s.K, threads, b);
     }
 
     /// <summary>
-    /// What is held beside the trainer while the result is taken and judged: its weights, W_enc packed, and W_dec of unit length, as it is and packed.
+    /// What is held beside the trainer while the result is taken and judged: its weights, what encoding takes, rows and their reconstructions, and each
+    /// latent's nearest for each thread.
     /// </summary>
     public static long Judging(TopKSettings s, int threads) =>
-        Weights(s.DIn, s.DSae) + Using(s.DIn, s.DSae, s.K, threads) + 2L * s.DSae * TopKSettings.Padded(s.DIn) * sizeof(float);
+        Weights(s.DIn, s.DSae) + Using(s.DIn, s.DSae, s.K, threads) + 2L * Chunk * s.DIn * sizeof(float)
+        + (threads + 3L) * s.DSae * sizeof(float);
 
     /// <summary>What an autoencoder that encodes holds beside its weights: W_enc packed, a chunk of rows and their codes.</summary>
     public static long Using(int dIn, int dSae, int k, int threads)
     {
         long d = TopKSettings.Padded(dIn);
-        return dSae * d * (sizeof(float) + sizeof(short)) + 3 * Chunk * d * sizeof(float) + 3 * Rows(Chunk, k) + Scratch(d, k, threads);
+        return Packed(d, dSae) + 3 * Chunk * d * sizeof(float) + 3 * Rows(Chunk, k) + Scratch(d, k, threads, Chunk);
     }
 
     private static long Rows(long rows, int k) => rows * (1 + 2L * k) * sizeof(int);
@@ -50,10 +53,15 @@ public static class TopKMemory
     // 8 chunks' cursors and the starts; a row and a value for each entry.
     private static long LatentIndex(long latents, long entries) => 9 * latents * sizeof(int) + 2 * entries * sizeof(int);
 
-    // Each thread's packed rows, 256 KiB of them, and their candidates, 4 k + 64 a row.
-    private static long Scratch(long d, int k, int threads)
+    // Components, and a scale and a bias of each latent.
+    private static long Packed(long d, long latents) => latents * (d * ComponentBytes + 2 * sizeof(float));
+
+    // Each thread's packed rows, 384 KiB of them, and their candidates, 3 k + 64 a row.
+    private static long Scratch(long d, int k, int threads, long batch)
     {
-        var rows = (256 << 10) / sizeof(float) / d;
-        return threads * rows * (d * sizeof(float) + (4L * k + 64) * 2 * sizeof(int));
+        var rows = Math.Min((384 << 10) / ComponentBytes / d, batch / (4 * threads) + 8);
+        return threads * rows * (d * ComponentBytes + (3L * k + 64) * 2 * sizeof(int));
     }
+
+    private static int ComponentBytes => Screens.Screen.Fastest == "float" ? sizeof(float) : sizeof(short);
 }

@@ -16,6 +16,9 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
     /// <summary>Squared norms below are not told from 0: their sums of squares have lost digits.</summary>
     protected const float SmallestSquare = 1e-30f;
 
+    /// <summary>Where one latent in so many is kept, computing all of them costs no more than screening.</summary>
+    public const int DenseShare = 12;
+
     private const float HalfUlp = 1f / (1 << 24);
 
     private readonly (float Norm, float Error)[] _ofPanel = new (float, float)[(maxLatents + tileLatents - 1) / tileLatents];
