@@ -43,14 +43,14 @@ public static class LocalCommands
         {
             await using var service = await StartAsync(parsed, ct);
             using var client = new ServiceClient(service.Address);
-            // The sample is small and simple: a quarter of the usual training and half of the probes' words show the same.
+            // The sample is small and simple: a quarter of the usual training and a third of the probes' words show the same.
             var sample = parsed.GetValue(model) == "sample";
             var request = new JobRequest
             {
                 Model = new(parsed.GetValue(model)!),
                 Dataset = new(parsed.GetValue(dataset)!, parsed.GetValue(split)),
                 Sae = new SaeSettings { TrainTokens = parsed.GetValue(tokens) ?? (sample ? 500_000 : null) },
-                Information = sample ? new InformationSettings { MaxTrainWords = 10_000 } : null,
+                Information = sample ? new InformationSettings { MaxTrainWords = 7_000 } : null,
             };
             AnsiConsole.MarkupLineInterpolated($"[bold]POST {service.Address}v1/jobs[/]");
             AnsiConsole.WriteLine(JsonSerializer.Serialize(request, s_brief));

@@ -73,6 +73,10 @@ public sealed class FetchedInputsTests
 
         var (left, right) = (await DocumentAsync(fetched), await DocumentAsync(here));
         Assert.Equal(repo.Commit, left["provenance"]!["model"]!["revision"]!.GetValue<string>());
+        Assert.Equal("mit", left["provenance"]!["model"]!["licence"]!.GetValue<string>());
+        Assert.Equal(ended["request"]!["dataset"]!["revision"]!.GetValue<string>(), left["provenance"]!["data"]!["revision"]!.GetValue<string>());
+        Assert.Equal("MIT", left["provenance"]!["data"]!["licence"]!.GetValue<string>());
+        Assert.Null(right["provenance"]!["data"]!["licence"]);
         Assert.Equal(right["provenance"]!["model"]!["files"]!.ToJsonString(), left["provenance"]!["model"]!["files"]!.ToJsonString());
         Assert.Equal(right["layers"]!.ToJsonString(), left["layers"]!.ToJsonString());
         Assert.True(File.Exists(Path.Combine(home, "hub", "models--org--grammar", "snapshots", repo.Commit, "model.safetensors")));

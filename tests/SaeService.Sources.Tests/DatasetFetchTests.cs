@@ -87,6 +87,7 @@ public sealed class DatasetFetchTests : HubTestBase
             Assert.Equal(["test-0000.parquet", "train-0000.parquet"], Directory.EnumerateFiles(all.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
             Assert.Equal(repo.Files["data/train-00000-of-00001.parquet"], await File.ReadAllBytesAsync(Path.Combine(all.Path, "train-0000.parquet"), Ct));
             Assert.Equal(all.Path, (await source.FindAsync("org/set", null, Ct)).Fetched);
+            Assert.Equal("cc-by-4.0", all.Licence);
         }
         Assert.NotNull(hub.Cache.FindFile("datasets--org--set", repo.Commit, "README.md"));
         Assert.Null(hub.Cache.FindFile("datasets--org--set", repo.Commit, "set.py"));
@@ -147,6 +148,7 @@ public sealed class DatasetFetchTests : HubTestBase
             Assert.Contains("\tNER=B-LOC\n", await File.ReadAllTextAsync(Path.Combine(mine.Path, "tb-dev.conllu"), Ct), StringComparison.Ordinal);
             Assert.Equal(["tb-dev.conllu"], Directory.EnumerateFiles(mine.Path).Select(Path.GetFileName));
             Assert.Equal(mine.Path, source.FindEntry("mine")!.Fetched);
+            Assert.Equal("CC0", mine.Licence);
             await FaultAsync(SourceFault.NoRevision, () => source.FindAsync("mine", "main", Ct));
             await FaultAsync(SourceFault.NoRevision, () => source.FetchAsync("mine", FakeHub.CommitOf(1), null, null, Ct));
 
@@ -223,7 +225,8 @@ public sealed class DatasetFetchTests : HubTestBase
         var (offline, hub2) = Open(offline: true);
         using var ___ = offline;
         using var ____ = hub2;
-        using (await offline.FetchAsync(id, offer.Revision, ["test"], null, Ct)) { }
+        using (var again = await offline.FetchAsync(id, offer.Revision, ["test"], null, Ct))
+            Assert.Equal("CC BY-SA 4.0", again.Licence);
         Assert.Empty(Hub.Requests);
         await FaultAsync(SourceFault.Offline, () => offline.FindAsync("ud:Latin-Other", null, Ct));
         await FaultAsync(SourceFault.NotFound, () => source.FindAsync("ud:Latin-Other", null, Ct));

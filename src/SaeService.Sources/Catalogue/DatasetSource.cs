@@ -105,12 +105,13 @@ public sealed class DatasetSource : IDisposable
             return Treebanks.RepositoryOf(id) is { } repository ? await FetchTreebankAsync(repository, revision, splits, progress, ct)
                 : await FetchHubAsync(SplitId(id), revision, splits, progress, ct);
         RequirePin(id, entry.Pin, revision);
-        return entry switch
+        var fetched = entry switch
         {
             { Treebank: { } treebank } => await FetchTreebankAsync(treebank.Repository, treebank.Revision, splits, progress, ct),
             { Hub: { } set } => await FetchHubAsync((set.Id, set.Config), set.Revision, splits, progress, ct),
             _ => await FetchFilesAsync(entry, splits, progress, ct),
         };
+        return fetched with { Licence = entry.Licence ?? fetched.Licence };
     });
 
     private void RequireEnabled()
@@ -155,7 +156,20 @@ public sealed class DatasetSource : IDisposable
             await _fromGithub.FetchAsync(folder, listing.Commit, [.. parts.Select(part => new WantedFile(part.File.Name, _treebanks.Remote(listing, part.File)))], MaxFile, _settings.Limits,
                 new ProgressSum(progress), ct);
             return await ShowAsync(folder, listing.Commit, "data", parts, ct);
-        }, ct);
+        }, ct) with { Licence = await LicenceIfThereAsync(listing, ct) };
+    }
+
+    /// <summary>Null also where it can not be had now: the data can do without it.</summary>
+    private async Task<string?> LicenceIfThereAsync(TreebankListing listing, CancellationToken ct)
+    {
+        try
+        {
+            return await LicenceAsync(listing, ct);
+        }
+        catch (SourceException)
+        {
+            return null;
+        }
     }
 
     private async Task<DatasetOffer> HubAsync(string name, string? config, string? revision, CancellationToken ct)
@@ -188,7 +202,7 @@ public sealed class DatasetSource : IDisposable
                 files = files.Append(readme); // the licence stays with the data
             await _hub.FetchAsync(listing, [.. files], MaxFile, brief: false, new ProgressSum(progress), ct);
             return await ShowAsync(repo.Folder, listing.Commit, ViewName(id.Config), parts, ct);
-        }, ct);
+        }, ct) with { Licence = listing.Licence };
     }
 
     private async Task<Snapshot> FetchFilesAsync(CatalogueEntry entry, IReadOnlyList<string>? splits, Action<FetchProgress>? progress, CancellationToken ct)
