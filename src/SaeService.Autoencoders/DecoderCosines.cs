@@ -1,14 +1,10 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-using V = System.Runtime.Intrinsics.Vector256<float>;
-
 namespace SaeService.Autoencoders;
 
 /// <summary>
 /// How near each latent's direction comes to that of another: two latents of one direction are one latent twice, and features that were split or absorbed leave
 /// neighbours behind (Bricken et al. 2023; Chanin et al. 2025, arXiv 2508.16560, average all |cosines| of a decoder for the same end).
 /// </summary>
-internal static class DecoderCosines
+internal static unsafe class DecoderCosines
 {
     private const int Block = 64, Group = 4;   // rows that stay in the second-level cache while all others pass; rows of one reading of another
 
@@ -18,7 +14,7 @@ internal static class DecoderCosines
     /// <returns>[F]; 0 for a row of zeros, or where there is no other.</returns>
     public static float[] Largest(TopKAutoencoder sae, Lanes lanes)
     {
-        var f = sae.DSae;
+        var (f, stride) = (sae.DSae, sae.Parameters.Stride);
         var inverse = new float[f];
         lanes.For((f + Block - 1) / Block, (block, _) =>
         {
@@ -35,12 +31,14 @@ internal static class DecoderCosines
         {
             var mine = largest[lane] ??= new float[f];
             var (first, end) = (block * Block, Math.Min(f, (block + 1) * Block));
-            Span<float> dots = stackalloc float[Group];
+            var dots = stackalloc float[Group];
             for (var j = first + 1; j < f; j++)
                 for (var i = first; i < Math.Min(j, end); i += Group)
                 {
-                    Dots(sae, i, Math.Min(j, end) - i, j, dots);
-                    for (var r = 0; r < Math.Min(Group, Math.Min(j, end) - i); r++)
+                    // Of fewer rows than 4, the last stands in for those that are not there.
+                    var last = Math.Min(i + Group, Math.Min(j, end)) - 1;
+                    RowKernel.Dot4(Row(j), Row(i), Row(Math.Min(i + 1, last)), Row(Math.Min(i + 2, last)), Row(last), dots, stride);
+                    for (var r = 0; r <= last - i; r++)
                     {
                         var cosine = Math.Abs(dots[r]) * inverse[i + r] * inverse[j];
                         mine[i + r] = Math.Max(mine[i + r], cosine);
@@ -53,33 +51,7 @@ internal static class DecoderCosines
             for (var i = 0; some is not null && i < f; i++)
                 result[i] = Math.Max(result[i], some[i]);
         return result;
-    }
 
-    /// <summary>⟨row first + r, row other⟩ for r below 4; of fewer rows than 4, the last stands in for those that are not there.</summary>
-    private static void Dots(TopKAutoencoder sae, int first, int rows, int other, Span<float> dots)
-    {
-        var last = first + Math.Min(rows, Group) - 1;
-        ReadOnlySpan<float> y = sae.DecoderRow(other), a = sae.DecoderRow(first), b = sae.DecoderRow(Math.Min(first + 1, last)),
-            c = sae.DecoderRow(Math.Min(first + 2, last)), d = sae.DecoderRow(last);
-        ref float py = ref MemoryMarshal.GetReference(y), pa = ref MemoryMarshal.GetReference(a), pb = ref MemoryMarshal.GetReference(b),
-            pc = ref MemoryMarshal.GetReference(c), pd = ref MemoryMarshal.GetReference(d);
-        V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
-        nuint j = 0;
-        for (; j + 8 <= (nuint)y.Length; j += 8)
-        {
-            var v = Vector256.LoadUnsafe(ref py, j);
-            s0 = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref pa, j), v, s0);
-            s1 = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref pb, j), v, s1);
-            s2 = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref pc, j), v, s2);
-            s3 = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref pd, j), v, s3);
-        }
-        (dots[0], dots[1], dots[2], dots[3]) = (Vector256.Sum(s0), Vector256.Sum(s1), Vector256.Sum(s2), Vector256.Sum(s3));
-        for (var i = (int)j; i < y.Length; i++)
-        {
-            dots[0] += a[i] * y[i];
-            dots[1] += b[i] * y[i];
-            dots[2] += c[i] * y[i];
-            dots[3] += d[i] * y[i];
-        }
+        float* Row(int latent) => sae.Parameters.WDec.Pointer + (long)latent * stride;
     }
 }

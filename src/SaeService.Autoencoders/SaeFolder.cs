@@ -23,7 +23,13 @@ public enum SaeFormat
 /// <summary>What can be said of an autoencoder on disk without reading its values.</summary>
 /// <param name="Files">Full paths of the weights, first, and of what else is read.</param>
 /// <param name="K">0 without top-k.</param>
-public sealed record SaeDescription(SaeFormat Format, SaeArchitecture Architecture, int DIn, int DSae, int K, IReadOnlyList<string> Files);
+public sealed record SaeDescription(SaeFormat Format, SaeArchitecture Architecture, int DIn, int DSae, int K, IReadOnlyList<string> Files)
+{
+    /// <exception cref="CheckpointException">OutsideFolder: a file is another's, by a link.</exception>
+    public SaeDescription Within(Predicate<string> allowed) => Files.FirstOrDefault(file => !allowed(file)) is { } outside
+        ? throw new CheckpointException(CheckpointFault.OutsideFolder, outside, null, "links to a file outside the folders that the operator allows")
+        : this;
+}
 
 /// <summary>Autoencoders on disk, one a folder, as four projects lay them out.</summary>
 public static class SaeFolder

@@ -12,7 +12,7 @@ internal sealed class TopKRows(int rows, int k)
 }
 
 /// <summary>
-/// Exact top-k of ReLU(W x + b), where a pre-activation is <see cref="RowKernel.Dot"/> plus bias in float32 and of equal ones the lower latent wins.
+/// Exact top-k of ReLU(W x + b), where of equal <see cref="PreActivation"/>s the lower latent wins.
 /// The <see cref="Screen"/> goes over all latents, tile by tile, and its <see cref="Candidates"/> are what is within its error of the k largest;
 /// their pre-activations are computed, and k of them kept. The [B, F] pre-activations are never written.
 /// </summary>
@@ -23,10 +23,12 @@ internal sealed class TopKRows(int rows, int k)
 /// </remarks>
 internal sealed unsafe class TopKEncoder
 {
-    private const int BlockBytes = 384 << 10, GroupBytes = 64 << 10, DenseRows = 32;
-    private readonly int d, k, maxRows;
+    /// <summary>Of packed rows that a lane has at a time, and rows whose pre-activations it writes where nothing is screened.</summary>
+    public const int BlockBytes = 384 << 10, DenseRows = 32;
+
+    private const int GroupBytes = 64 << 10;   // of weights that stay in the second-level cache while those rows go by
+    private readonly int d, k, maxRows, maxLatents;
     private readonly Lanes lanes;
-    private readonly int maxLatents;
     private Screen? madeScreen;
     private readonly Scratch?[] scratch;
     private readonly DenseScratch?[] dense;
@@ -41,11 +43,9 @@ internal sealed unsafe class TopKEncoder
         public readonly AlignedBuffer<float> Tile = new(screen.TileRows * screen.TileLatents);
         public readonly AlignedBuffer<int> Row = new(rows), Again = new(rows);
         public readonly AlignedBuffer<float> Guess = new(rows);
-        public readonly AlignedBuffer<int> Cursor = new(rows);
-        public readonly bool[] Narrowed = new bool[rows];
         public readonly Candidates Candidates = new(rows, k);
-        public readonly AlignedBuffer<float> Value = new(new Candidates(1, k).Capacity + 8);
-        public readonly AlignedBuffer<int> Latent = new(new Candidates(1, k).Capacity + 8);
+        public readonly AlignedBuffer<float> Value = new(Candidates.CapacityFor(k) + 8);
+        public readonly AlignedBuffer<int> Latent = new(Candidates.CapacityFor(k) + 8);
     }
 
     private sealed class DenseScratch(int stride)
@@ -137,17 +137,22 @@ internal sealed unsafe class TopKEncoder
                 Screening.Multiply(s.Packed.Pointer + (long)t * tileBytes, panel, s.Tile.Pointer);
                 s.Candidates.Scan(s.Tile.Pointer, t * tileRows, Math.Min(tileRows, count - (t * tileRows)), panel * tileLatents, tileLatents);
             }
-        var narrowed = s.Narrowed.AsSpan(0, count);
-        for (var i = 0; i < count; i++)
-            narrowed[i] = s.Candidates.TryNarrow(i);
-        Compute(x, s, rowIds, narrowed);
         var again = 0;
         for (var i = 0; i < count; i++)
         {
             var row = rowIds[i];
-            float* values = narrowed[i] ? s.Candidates.Values(i) : s.Value.Pointer;
-            var indices = narrowed[i] ? s.Candidates.Latents(i) : s.Latent.Pointer;
-            var n = narrowed[i] ? s.Candidates.Count(i) : AmongAll(x + (long)row * d, s);
+            float* values = s.Value.Pointer;
+            var indices = s.Latent.Pointer;
+            int n;
+            if (s.Candidates.TryNarrow(i))
+            {
+                values = s.Candidates.Values(i);
+                indices = s.Candidates.Latents(i);
+                n = s.Candidates.Count(i);
+                Compute(x + (long)row * d, indices, values, n);
+            }
+            else
+                n = AmongAll(x + (long)row * d, s);
             n = TopK.Select(values, indices, n, k, out var least);
             if (s.Guess.Pointer[i] > 0 && !(least > s.Guess.Pointer[i]))
             {
@@ -171,27 +176,20 @@ internal sealed unsafe class TopKEncoder
     {
         var s = dense[lane] is { } mine && mine.Stride >= latents + 8 ? mine : dense[lane] = new(latents + 8);
         var (first, count) = (block * DenseRows, Math.Min(DenseRows, rows - (block * DenseRows)));
-        var group = Math.Max(GroupBytes / sizeof(float) / d / 4, 1) * 4;
-        var dots = stackalloc float[8];
+        var group = Math.Max(GroupBytes / sizeof(float) / d / PreActivation.Latents, 1) * PreActivation.Latents;
+        var tile = stackalloc float[PreActivation.Rows * PreActivation.Latents];
+        var some = stackalloc int[PreActivation.Latents];
         for (var start = 0; start < latents; start += group)
-            for (var i = 0; i < count; i += 2)
-            {
-                var second = Math.Min(i + 1, count - 1);
-                float* x0 = x + (long)(first + i) * d, x1 = x + (long)(first + second) * d;
-                float* v0 = s.All.Pointer + (long)i * s.Stride, v1 = s.All.Pointer + (long)second * s.Stride;
-                for (var at = start; at < Math.Min(start + group, latents); at += 4)
+            for (var i = 0; i < count; i += PreActivation.Rows)
+                for (var at = start; at < Math.Min(start + group, latents); at += PreActivation.Latents)
                 {
-                    var some = Math.Min(4, latents - at);
-                    int f0 = NameOf(at), f1 = NameOf(at + Math.Min(1, some - 1)), f2 = NameOf(at + Math.Min(2, some - 1)), f3 = NameOf(at + some - 1);
-                    RowKernel.Dot2x4(x0, x1, weights + (long)f0 * d, weights + (long)f1 * d, weights + (long)f2 * d, weights + (long)f3 * d, dots, d);
-                    for (var c = 0; c < some; c++)
-                    {
-                        var bias = biases[NameOf(at + c)];
-                        v0[at + c] = dots[c] + bias;
-                        v1[at + c] = dots[4 + c] + bias;
-                    }
+                    var (tileRows, tileLatents) = (Math.Min(PreActivation.Rows, count - i), Math.Min(PreActivation.Latents, latents - at));
+                    for (var c = 0; c < tileLatents; c++)
+                        some[c] = NameOf(at + c);
+                    PreActivation.Tile(x + (long)(first + i) * d, tileRows, weights, biases, some, tileLatents, d, tile);
+                    for (var r = 0; r < tileRows; r++)
+                        new ReadOnlySpan<float>(tile + r * PreActivation.Latents, tileLatents).CopyTo(s.All.Slice((long)(i + r) * s.Stride + at, tileLatents));
                 }
-            }
         for (var i = 0; i < count; i++)
         {
             var values = s.All.Pointer + (long)i * s.Stride;
@@ -213,31 +211,11 @@ internal sealed unsafe class TopKEncoder
 
     private int NameOf(int position) => names == null ? position : names[position];
 
-    /// <summary>
-    /// The candidates' pre-activations in place of their screened values; 0 for those that are not positive. A group of latents at a time for all
-    /// rows of the block: where a row has many candidates, the group's weights are still in the cache when the next row wants them.
-    /// </summary>
-    private void Compute(float* x, Scratch s, int* rowIds, ReadOnlySpan<bool> narrowed)
+    /// <summary>The candidates' pre-activations in place of their screened values; 0 for those that are not positive.</summary>
+    private void Compute(float* x, int* candidates, float* values, int count)
     {
-        s.Cursor.Span.Clear();
-        var group = Math.Max(GroupBytes / sizeof(float) / d, 1);
-        if (k * group < latents)
-            group = latents;   // less than one candidate of a row in a group: nothing to share
-        for (var end = group; end - group < latents; end += group)
-            for (var i = 0; i < narrowed.Length; i++)
-            {
-                if (!narrowed[i])
-                    continue;
-                var (from, count) = (s.Cursor.Pointer[i], s.Candidates.Count(i));
-                var mine = s.Candidates.Latents(i);
-                var to = from;
-                while (to < count && mine[to] < end)
-                    to++;
-                s.Cursor.Pointer[i] = to;
-                var row = x + (long)rowIds[i] * d;
-                for (; from < to; from += 4)
-                    PreActivations(row, mine + from, Math.Min(4, to - from), s.Candidates.Values(i) + from);
-            }
+        for (var from = 0; from < count; from += PreActivation.Latents)
+            Activations(x, candidates + from, Math.Min(PreActivation.Latents, count - from), values + from);
     }
 
     /// <summary>What may be among the k largest of all latents, into the scratch: for rows of which the screen can not tell enough.</summary>
@@ -251,7 +229,7 @@ internal sealed unsafe class TopKEncoder
             var some = Math.Min(4, latents - position);
             for (var i = 0; i < some; i++)
                 four[i] = position + i;
-            PreActivations(x, four, some, values);
+            Activations(x, four, some, values);
             for (var i = 0; i < some; i++)
                 if (values[i] > threshold)
                 {
@@ -265,18 +243,16 @@ internal sealed unsafe class TopKEncoder
         return n;
     }
 
-    /// <summary>ReLU of the pre-activations of up to four latents.</summary>
-    private void PreActivations(float* x, int* positions, int count, float* values)
+    /// <summary>ReLU of the pre-activations of up to four latents, by their positions.</summary>
+    private void Activations(float* x, int* positions, int count, float* values)
     {
-        var at = stackalloc int[4];
-        for (var i = 0; i < 4; i++)
-        {
-            at[i] = NameOf(positions[Math.Min(i, count - 1)]);
-        }
-        var dots = stackalloc float[4];
-        RowKernel.Dot4(x, weights + (long)at[0] * d, weights + (long)at[1] * d, weights + (long)at[2] * d, weights + (long)at[3] * d, dots, d);
+        var at = stackalloc int[PreActivation.Latents];
+        var tile = stackalloc float[PreActivation.Rows * PreActivation.Latents];
         for (var i = 0; i < count; i++)
-            values[i] = dots[i] + biases[at[i]] is > 0 and var value ? value : 0;
+            at[i] = NameOf(positions[i]);
+        PreActivation.Tile(x, 1, weights, biases, at, count, d, tile);
+        for (var i = 0; i < count; i++)
+            values[i] = tile[i] > 0 ? tile[i] : 0;
     }
 
     /// <summary>Next batch's guess: what all but about one row in a hundred of (the start of) this one would have passed.</summary>

@@ -59,7 +59,6 @@ internal sealed unsafe class TopKGradient
 
     public TopKParameters Gradient { get; }
     public TopKRows Top { get; }
-    public string ScreenName => encoder.ScreenName;
 
     /// <summary>Latents with a gradient; the rows of the others in <see cref="Gradient"/> are stale.</summary>
     public bool[] Touched { get; }

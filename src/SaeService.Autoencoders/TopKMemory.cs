@@ -29,7 +29,7 @@ public static class TopKMemory
             + f / 32 * d * sizeof(float);                      // each block of latents' share of b_dec's gradient
         var batch = 2 * b * d * sizeof(float) + Rows(b, s.K) + LatentIndex(0, b * s.K) + b / 64 * d * sizeof(float);
         var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, b * s.AuxK) + Rows(b, s.AuxK) + b * d * sizeof(float)
-            + (f > Screens.Screen.DenseShare * s.AuxK ? Packed(d, f) + Scratch(d, s.AuxK, threads, b) : threads * 34L * f * sizeof(float));
+            + (f > Screens.Screen.DenseShare * s.AuxK ? Packed(d, f) + Scratch(d, s.AuxK, threads, b) : threads * (TopKEncoder.DenseRows + 2L) * f * sizeof(float));
         return latents + batch + auxiliary + Scratch(d, s.K, threads, b);
     }
 
@@ -56,11 +56,11 @@ public static class TopKMemory
     // Components, and a scale and a bias of each latent.
     private static long Packed(long d, long latents) => latents * (d * ComponentBytes + 2 * sizeof(float));
 
-    // Each thread's packed rows, 384 KiB of them, and their candidates, 3 k + 64 a row.
+    // Each thread's packed rows and their candidates.
     private static long Scratch(long d, int k, int threads, long batch)
     {
-        var rows = Math.Min((384 << 10) / ComponentBytes / d, batch / (4 * threads) + 8);
-        return threads * rows * (d * ComponentBytes + (3L * k + 64) * 2 * sizeof(int));
+        var rows = Math.Min(TopKEncoder.BlockBytes / ComponentBytes / d, batch / (4 * threads) + 8);
+        return threads * rows * (d * ComponentBytes + Screens.Candidates.CapacityFor(k) * 2L * sizeof(int));
     }
 
     private static int ComponentBytes => Screens.Screen.Fastest == "float" ? sizeof(float) : sizeof(short);

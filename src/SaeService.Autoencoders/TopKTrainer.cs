@@ -80,19 +80,6 @@ public sealed unsafe class TopKTrainer
 
     internal TrainerState State => state;
 
-    internal string KernelName => gradient.ScreenName;
-
-    /// <summary>Has the first latents die and stay dead, for whoever measures what the auxiliary loss costs.</summary>
-    internal void Kill(int latents)
-    {
-        for (var f = 0; f < latents; f++)
-        {
-            // Small pre-activations, half of them positive: never among the k largest of a token, and all that the auxiliary loss wants.
-            state.SinceFired[f] = Settings.DeadAfter;
-            RowKernel.Scale(parameters.WEnc.Pointer + (long)f * stride, 1e-3f, stride);
-        }
-    }
-
     /// <summary>Takes one optimisation step; false where the budget is used up.</summary>
     /// <exception cref="InvalidOperationException">Loss or gradient is no longer finite.</exception>
     public bool Step()

@@ -5,7 +5,6 @@ namespace SaeService.Estimates;
 /// <summary>What this machine has: of memory, what the kernel and the process's control group (a container's limit) leave; of disk, what is free.</summary>
 public static class MachineLimits
 {
-
     // Version 2 of control groups, then version 1: the limit, what is charged, and the statistics, whose files that nobody reads can be dropped.
     private static readonly (string Limit, string Used, string Statistics, string Droppable)[] s_groups =
     [

@@ -58,9 +58,8 @@ internal sealed class Pretrained : IDisposable
     /// <exception cref="CheckpointException">It can not be used, or not with vectors of this width.</exception>
     public SaeDescription Describe(StageContext context, int dModel)
     {
-        var about = SaeFolder.Describe(Folder);
-        if (_lease is null && about.Files.FirstOrDefault(file => !context.Roots.Models.Contains(file)) is { } outside)
-            throw new CheckpointException(CheckpointFault.OutsideFolder, outside, null, "links to a file outside the folders that the operator allows");
+        // What was fetched lies in the hub's cache, by its links.
+        var about = SaeFolder.Describe(Folder).Within(file => _lease is not null || context.Roots.Models.Contains(file));
         return about.DIn == dModel ? about
             : throw new CheckpointException(CheckpointFault.Invalid, about.Files[0], null, $"takes vectors of {about.DIn}, the model's have {dModel}");
     }

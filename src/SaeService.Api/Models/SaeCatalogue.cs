@@ -60,9 +60,7 @@ public sealed class SaeCatalogue(ServiceSettings settings, HubSource hub)
         {
             try
             {
-                var about = SaeFolder.Describe(_roots.Resolve(SaeSelection.PlaceOf(place, layer)));
-                if (about.Files.FirstOrDefault(file => !_roots.Contains(file)) is { } outside)
-                    throw new CheckpointException(CheckpointFault.OutsideFolder, outside, null, "links to a file outside the folders that the operator allows");
+                var about = SaeFolder.Describe(_roots.Resolve(SaeSelection.PlaceOf(place, layer))).Within(_roots.Contains);
                 if (dModel is { } d && about.DIn != d)
                     throw new ProblemException(ProblemCodes.InvalidRequest,
                         $"layer {layer}: the autoencoder takes vectors of {about.DIn}, the model's have {d}", Field);

@@ -18,7 +18,7 @@ internal sealed unsafe class Candidates
     public Candidates(int rows, int k)
     {
         _k = k;
-        _capacity = ((3 * k) + 64 + 7) & ~7;
+        _capacity = CapacityFor(k);
         _values = new((long)rows * _capacity);
         _latents = new((long)rows * _capacity);
         _counts = new(rows);
@@ -26,7 +26,8 @@ internal sealed unsafe class Candidates
         _bounds = new(rows);
     }
 
-    public int Capacity => _capacity;
+    /// <summary>Candidates that a row has room for.</summary>
+    public static int CapacityFor(int k) => ((3 * k) + 64 + 7) & ~7;
 
     /// <param name="row">Of the block.</param>
     /// <param name="least">Only latents that are in truth above this are asked for; at least 0.</param>

@@ -9,7 +9,6 @@ internal sealed unsafe class FloatScreen(int d, int maxLatents) : Screen(d, maxL
 {
     private readonly AlignedBuffer<float> _panels = new((long)(maxLatents + 15) / 16 * 16 * d); // [panels][d][16]
 
-    public override string Name => "float";
     public override int RowBytes => D * sizeof(float);
 
     // A chain over d here; a chain over d / 16, the sum of the sixteen chains and the bias there.

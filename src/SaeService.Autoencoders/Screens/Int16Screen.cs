@@ -15,16 +15,13 @@ internal sealed unsafe class Int16Screen : Screen
     private readonly AlignedBuffer<float> _scales;  // [panels * tileLatents]
     private readonly delegate*<int*, int*, int, int*, void> _multiply;
 
-    public Int16Screen(int d, int maxLatents, int tileRows, int tileLatents, delegate*<int*, int*, int, int*, void> multiply, string name)
+    public Int16Screen(int d, int maxLatents, int tileRows, int tileLatents, delegate*<int*, int*, int, int*, void> multiply)
         : base(d, maxLatents, tileRows, tileLatents)
     {
         _multiply = multiply;
-        Name = name;
         _panels = new((long)Bias.Length * d / 2);
         _scales = new(Bias.Length);
     }
-
-    public override string Name { get; }
 
     // The pairs, and behind the tile the scales of its rows, which are floats.
     public override int RowBytes => (D * sizeof(short)) + sizeof(float);

@@ -36,13 +36,11 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
     /// <summary>What a packed row takes.</summary>
     public abstract int RowBytes { get; }
 
-    public abstract string Name { get; }
-
     /// <summary>The fastest that this processor has, or one by name: <c>int16x512</c>, <c>int16x256</c>, <c>float</c>.</summary>
     public static Screen Create(int d, int maxLatents, string? name = null) => (name ?? Fastest) switch
     {
-        "int16x512" when Avx512BW.IsSupported => new Int16Screen(d, maxLatents, 8, 32, &Int16Tile.Multiply8x32, "int16x512"),
-        "int16x256" when Avx2.IsSupported => new Int16Screen(d, maxLatents, 6, 16, &Int16Tile.Multiply6x16, "int16x256"),
+        "int16x512" when Avx512BW.IsSupported => new Int16Screen(d, maxLatents, 8, 32, &Int16Tile.Multiply8x32),
+        "int16x256" when Avx2.IsSupported => new Int16Screen(d, maxLatents, 6, 16, &Int16Tile.Multiply6x16),
         "float" => new FloatScreen(d, maxLatents),
         var other => throw new PlatformNotSupportedException($"this processor has no screen '{other}'"),
     };
@@ -65,16 +63,16 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
                     var latent = position >= count ? -1 : selected == null ? position : selected[position];
                     Bias.Pointer[position] = latent < 0 ? float.NegativeInfinity : b[latent];
                     var (n, e) = PackLatent(latent < 0 ? null : w + (long)latent * D, panel, column);
-                    (norm, error) = (Larger(norm, n), Larger(error, e));
+                    (norm, error) = (MathF.Max(norm, n), MathF.Max(error, e));
                 }
                 _ofPanel[panel] = (norm, error);
             }
         });
         (_maxNorm, _maxError, _maxBias) = (0, 0, 0);
         foreach (var (norm, error) in _ofPanel.AsSpan(0, Panels))
-            (_maxNorm, _maxError) = (Larger(_maxNorm, norm), Larger(_maxError, error));
+            (_maxNorm, _maxError) = (MathF.Max(_maxNorm, norm), MathF.Max(_maxError, error));
         foreach (var bias in Bias.Slice(0, count))
-            _maxBias = Larger(_maxBias, MathF.Abs(bias));
+            _maxBias = MathF.Max(_maxBias, MathF.Abs(bias));
     }
 
     /// <param name="w">[d]; null: a latent that is not there.</param>
@@ -110,7 +108,4 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
     /// <param name="panel">Of latents.</param>
     /// <param name="tile">[tileRows, tileLatents]</param>
     public abstract void Multiply(byte* rows, int panel, float* tile);
-
-    // Not Math.Max, which is slower, and unlike it a NaN must not be lost: it becomes the bound, which is then infinite.
-    private static float Larger(float a, float b) => a >= b ? a : b;
 }

@@ -150,13 +150,14 @@ public sealed class DatasetSource : IDisposable
     {
         var listing = await _treebanks.ListAsync(repository, revision, _settings.Limits, ct);
         var folder = Treebanks.FolderOf(repository);
+        var licence = await LicenceIfThereAsync(listing, ct);
         var parts = Treebanks.Parts(listing).Where(part => splits is null || splits.Contains(part.Split)).ToList();
         return await KeepAsync(folder, listing.Commit, async () =>
         {
             await _fromGithub.FetchAsync(folder, listing.Commit, [.. parts.Select(part => new WantedFile(part.File.Name, _treebanks.Remote(listing, part.File)))], MaxFile, _settings.Limits,
                 new ProgressSum(progress), ct);
             return await ShowAsync(folder, listing.Commit, "data", parts, ct);
-        }, ct) with { Licence = await LicenceIfThereAsync(listing, ct) };
+        }, licence, ct);
     }
 
     /// <summary>Null also where it can not be had now: the data can do without it.</summary>
@@ -202,7 +203,7 @@ public sealed class DatasetSource : IDisposable
                 files = files.Append(readme); // the licence stays with the data
             await _hub.FetchAsync(listing, [.. files], MaxFile, brief: false, new ProgressSum(progress), ct);
             return await ShowAsync(repo.Folder, listing.Commit, ViewName(id.Config), parts, ct);
-        }, ct) with { Licence = listing.Licence };
+        }, listing.Licence, ct);
     }
 
     private async Task<Snapshot> FetchFilesAsync(CatalogueEntry entry, IReadOnlyList<string>? splits, Action<FetchProgress>? progress, CancellationToken ct)
@@ -225,7 +226,7 @@ public sealed class DatasetSource : IDisposable
 
             async Task<WantedFile> WantedAsync(string name, Uri url, string? sha256) =>
                 new("sources/" + name, new RemoteFile(url, $"{entry.Name}/{name}", null, ContentHash.Sha256(sha256) ?? await hashes.FindAsync(url, ct)));
-        }, ct);
+        }, entry.Licence, ct);
     }
 
     /// <summary>The entry's files side by side, with entities joined where it has some.</summary>
@@ -265,12 +266,12 @@ public sealed class DatasetSource : IDisposable
         string Source(string name) => _hub.Cache.FindFile(folder, entry.Pin, "sources/" + name) ?? throw new SourceException(SourceFault.Damaged, $"{name} has vanished from the cache");
     }
 
-    private async Task<Snapshot> KeepAsync(string folder, string commit, Func<Task<string>> fetch, CancellationToken ct)
+    private async Task<Snapshot> KeepAsync(string folder, string commit, Func<Task<string>> fetch, string? licence, CancellationToken ct)
     {
         var lease = await _hub.Cache.LeaseAsync(folder, commit, ct);
         try
         {
-            return new Snapshot(await fetch(), commit, null, lease);
+            return new Snapshot(await fetch(), commit, licence, lease);
         }
         catch
         {

@@ -75,21 +75,14 @@ public sealed class HubSource : IDisposable
     public Task<Snapshot> FetchModelAsync(HubRepo repo, string revision, Action<FetchProgress>? progress, CancellationToken ct) => Cache.UseAsync(async () =>
     {
         var listing = await ListAsync(repo, revision, brief: false, ct);
-        var lease = await Cache.LeaseAsync(repo.Folder, listing.Commit, ct);
-        try
+        return await KeepAsync(listing, async () =>
         {
             var sum = new ProgressSum(progress);
             var small = ModelSelection.Small(listing);
             await FetchAsync(listing, small, MaxSmallFile, brief: false, sum, ct);
             var index = listing.Find(ModelSelection.SingleFile) is null ? await ReadCachedAsync(listing, ModelSelection.Index, ModelSelection.MaxIndexBytes, ct) : null;
             await FetchAsync(listing, ModelSelection.Weights(listing, index), MaxFile, brief: false, sum, ct);
-            return new Snapshot(Cache.SnapshotOf(repo.Folder, listing.Commit), listing.Commit, listing.Licence, lease);
-        }
-        catch
-        {
-            lease.Dispose();
-            throw;
-        }
+        }, ct);
     });
 
     /// <summary>Trained autoencoders: of each folder what <see cref="SaeSelection"/> takes.</summary>
@@ -99,18 +92,24 @@ public sealed class HubSource : IDisposable
     {
         var listing = await ListAsync(repo, revision, brief: false, ct);
         var files = folders.SelectMany(folder => SaeSelection.Of(listing, folder)).Distinct().ToList();
-        var lease = await Cache.LeaseAsync(repo.Folder, listing.Commit, ct);
+        return await KeepAsync(listing, () => FetchAsync(listing, files, MaxFile, brief: false, new ProgressSum(progress), ct), ct);
+    });
+
+    /// <summary>The commit's snapshot once it has been fetched, held until it is disposed of.</summary>
+    private async Task<Snapshot> KeepAsync(HubListing listing, Func<Task> fetch, CancellationToken ct)
+    {
+        var lease = await Cache.LeaseAsync(listing.Repo.Folder, listing.Commit, ct);
         try
         {
-            await FetchAsync(listing, files, MaxFile, brief: false, new ProgressSum(progress), ct);
-            return new Snapshot(Cache.SnapshotOf(repo.Folder, listing.Commit), listing.Commit, listing.Licence, lease);
+            await fetch();
+            return new Snapshot(Cache.SnapshotOf(listing.Repo.Folder, listing.Commit), listing.Commit, listing.Licence, lease);
         }
         catch
         {
             lease.Dispose();
             throw;
         }
-    });
+    }
 
     /// <summary>A small file, through the cache.</summary>
     public Task<byte[]> ReadAsync(HubListing listing, HubFile file, long maxBytes, bool brief, CancellationToken ct) => Cache.UseAsync(async () =>
