@@ -12,7 +12,7 @@ internal static unsafe class DecoderCosines
     /// The largest |cosine| of every decoder row to another. Half of the F² products are taken, and nothing is held of them but F maxima for a lane.
     /// </summary>
     /// <returns>[F]; 0 for a row of zeros, or where there is no other.</returns>
-    public static float[] Largest(TopKAutoencoder sae, Lanes lanes)
+    public static float[] Largest(SparseAutoencoder sae, Lanes lanes)
     {
         var (f, stride) = (sae.DSae, sae.Parameters.Stride);
         var inverse = new float[f];

@@ -81,7 +81,7 @@ public static class Quality
     /// <param name="activations">The file it is measured on.</param>
     /// <param name="rows">Which of its rows.</param>
     /// <exception cref="ArgumentException">No rows, or a width that does not fit.</exception>
-    public static SaeQuality Evaluate(TopKAutoencoder sae, ActivationFile activations, ReadOnlySpan<int> rows)
+    public static SaeQuality Evaluate(SparseAutoencoder sae, ActivationFile activations, ReadOnlySpan<int> rows)
     {
         var d = sae.DIn;
         if (activations.Dim != d)

@@ -59,7 +59,7 @@ public static class SaeFolder
     /// <exception cref="CheckpointException">
     /// NotFound; PickleOnly, with the command that converts; Unsupported, naming what is not computed here; or Invalid: file, key or tensor, and what is wrong.
     /// </exception>
-    public static TopKAutoencoder Load(string folder, int? threads = null)
+    public static SparseAutoencoder Load(string folder, int? threads = null)
     {
         var place = Find(folder);
         using var weights = new WeightFile(place.Weights);
@@ -68,7 +68,7 @@ public static class SaeFolder
 
     /// <summary>Reads an autoencoder in the SAELens layout.</summary>
     /// <exception cref="CheckpointException">As for <see cref="Load"/>; also where the folder has another layout.</exception>
-    public static TopKAutoencoder LoadSaeLens(string folder, int? threads = null)
+    public static SparseAutoencoder LoadSaeLens(string folder, int? threads = null)
     {
         var place = Find(folder);
         if (place.Format != SaeFormat.SaeLens)
@@ -78,14 +78,14 @@ public static class SaeFolder
     }
 
     /// <summary>Writes an autoencoder in the layout of SAELens 6.</summary>
-    public static void SaveSaeLens(TopKAutoencoder sae, string folder, SaeSource source, double? l0 = null, int? deadLatents = null)
+    public static void SaveSaeLens(SparseAutoencoder sae, string folder, SaeSource source, double? l0 = null, int? deadLatents = null)
     {
         Directory.CreateDirectory(folder);
         SaeLensFormat.Write(sae, folder, source, l0, deadLatents);
     }
 
     /// <summary>Writes a top-k autoencoder in the layout of sparsify 1.3.</summary>
-    public static void SaveSparsify(TopKAutoencoder sae, string folder)
+    public static void SaveSparsify(SparseAutoencoder sae, string folder)
     {
         Directory.CreateDirectory(folder);
         SparsifyFormat.Write(sae, folder);
@@ -93,7 +93,7 @@ public static class SaeFolder
 
     /// <summary>Writes an autoencoder in any of the layouts. Where the layout has all its parts the parameters keep their bits.</summary>
     /// <exception cref="NotSupportedException">The layout can not hold such an autoencoder; the message says what it can.</exception>
-    public static void Save(TopKAutoencoder sae, SaeFormat format, string folder, SaeSource source)
+    public static void Save(SparseAutoencoder sae, SaeFormat format, string folder, SaeSource source)
     {
         Directory.CreateDirectory(folder);
         switch (format)

@@ -49,7 +49,7 @@ public sealed record SaeVerification(SaeDescription Autoencoder, SaeQuality Qual
         }
     }
 
-    private static SaeQuality Measure(TopKAutoencoder sae, string file)
+    private static SaeQuality Measure(SparseAutoencoder sae, string file)
     {
         if (!file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             return Measure(sae, ActivationFileOf(sae, file));
@@ -80,13 +80,13 @@ public sealed record SaeVerification(SaeDescription Autoencoder, SaeQuality Qual
         }
     }
 
-    private static SaeQuality Measure(TopKAutoencoder sae, ActivationFile activations)
+    private static SaeQuality Measure(SparseAutoencoder sae, ActivationFile activations)
     {
         using (activations)
             return Autoencoders.Quality.Evaluate(sae, activations, [.. Enumerable.Range(0, (int)activations.Rows)]);
     }
 
-    private static ActivationFile ActivationFileOf(TopKAutoencoder sae, string file)
+    private static ActivationFile ActivationFileOf(SparseAutoencoder sae, string file)
     {
         try
         {
@@ -127,7 +127,7 @@ public sealed record SaeVerification(SaeDescription Autoencoder, SaeQuality Qual
                     $"holds {values[i]} at row {firstRow + i / columns}, component {i % columns}");
     }
 
-    private static List<SaeTensorError> Compare(TopKAutoencoder sae, string file)
+    private static List<SaeTensorError> Compare(SparseAutoencoder sae, string file)
     {
         using var expected = new WeightFile(file);
         var n = RowsOf(expected, Input, sae.DIn);

@@ -10,7 +10,7 @@ internal sealed unsafe class ThresholdEncoder
     private const int PanelBytes = 128 << 10;     // of W, so that they stay in a core's second-level cache while a block's rows pass
     private const int MostPreActivations = 1 << 24;
 
-    private readonly TopKParameters parameters;
+    private readonly SaeParameters parameters;
     private readonly float[] cuts;                // [F]
     private readonly Lanes lanes;
     private readonly Hits[] hits;                 // [ChunkRows]
@@ -40,7 +40,7 @@ internal sealed unsafe class ThresholdEncoder
 
     /// <param name="thresholds">[F]; null: 0 for all.</param>
     /// <param name="mostRows">Rows of a batch that would be welcome; <see cref="ChunkRows"/> says how many there may be.</param>
-    public ThresholdEncoder(TopKParameters parameters, float[]? thresholds, int mostRows, Lanes lanes)
+    public ThresholdEncoder(SaeParameters parameters, float[]? thresholds, int mostRows, Lanes lanes)
     {
         (this.parameters, this.lanes) = (parameters, lanes);
         cuts = new float[parameters.DSae];

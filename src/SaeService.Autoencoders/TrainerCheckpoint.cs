@@ -5,11 +5,11 @@ using SaeService.Checkpoints;
 namespace SaeService.Autoencoders;
 
 /// <summary>Everything that changes while a trainer runs.</summary>
-internal sealed class TrainerState(TopKParameters parameters, TopKParameters first, TopKParameters second)
+internal sealed class TrainerState(SaeParameters parameters, SaeParameters first, SaeParameters second)
 {
-    public TopKParameters Parameters { get; } = parameters;
-    public TopKParameters First { get; } = first;
-    public TopKParameters Second { get; } = second;
+    public SaeParameters Parameters { get; } = parameters;
+    public SaeParameters First { get; } = first;
+    public SaeParameters Second { get; } = second;
     public long[] SinceFired { get; } = new long[parameters.DSae];   // tokens since a positive value
     public List<CurvePoint> Curve { get; } = [];
     public long Step { get; set; }
@@ -129,7 +129,7 @@ internal static class TrainerCheckpoint
 
     private static double[] Numbers(CurvePoint c) => [c.Tokens, c.Fvu, c.AuxLoss, c.L0, c.DeadShare, c.LearningRate];
 
-    private static IEnumerable<(string Prefix, TopKParameters Group)> Groups(TrainerState s) =>
+    private static IEnumerable<(string Prefix, SaeParameters Group)> Groups(TrainerState s) =>
         [("", s.Parameters), ("adam.first.", s.First), ("adam.second.", s.Second)];
 
     private static void Read<T>(SafetensorsFile file, string name, T[] target, long[] shape) where T : unmanaged =>

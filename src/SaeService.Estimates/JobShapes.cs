@@ -9,10 +9,10 @@ internal static class JobShapes
     public const double TrainShare = 0.6;
 
     /// <summary>What a request leaves open is taken as by default.</summary>
-    public static TopKSettings Sae(JobSize size)
+    public static SaeTrainingSettings Sae(JobSize size)
     {
         var (asked, d) = (size.Request.Sae ?? new(), size.Model.DModel);
-        return new TopKSettings(d, asked.DSae ?? (asked.Expansion ?? 8) * d, asked.K ?? 32, asked.Seed ?? 0, asked.TrainTokens ?? 0, asked.BatchTokens ?? 2048);
+        return new SaeTrainingSettings(d, asked.DSae ?? (asked.Expansion ?? 8) * d, asked.K ?? 32, asked.Seed ?? 0, asked.TrainTokens ?? 0, asked.BatchTokens ?? 2048);
     }
 
     /// <summary>

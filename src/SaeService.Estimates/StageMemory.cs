@@ -21,8 +21,8 @@ internal static class StageMemory
         double d = size.Model.DModel, f = sae.DSae, words = size.Words, tokens = size.Tokens;
         var corpus = Corpus(size);
         var codes = 8 * JobShapes.NonZeros(size);
-        var weights = TopKMemory.Weights(sae.DIn, sae.DSae);
-        var encoding = TopKMemory.Using(sae.DIn, sae.DSae, sae.K, worker.Threads);
+        var weights = SaeMemory.Weights(sae.DIn, sae.DSae);
+        var encoding = SaeMemory.Using(sae.DIn, sae.DSae, sae.K, worker.Threads);
         // Which tokens an autoencoder may see: a byte of each layer, and the rows of its own.
         var filters = 5 * tokens * (size.Layers + 2);
         var labelling = Labelling(size, codes);
@@ -31,7 +31,7 @@ internal static class StageMemory
             [StageKind.Prepare] = Bytes(2 * corpus + Tokenizer(size)),
             [StageKind.Capture] = Bytes(corpus + 5 * tokens * size.Layers + Model(size, worker)
                 + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value))),
-            [StageKind.Train] = Bytes(corpus + filters + TopKMemory.Training(sae, worker.Threads) + TopKMemory.Judging(sae, worker.Threads)),
+            [StageKind.Train] = Bytes(corpus + filters + SaeMemory.Training(sae, worker.Threads) + SaeMemory.Judging(sae, worker.Threads)),
             [StageKind.Encode] = Bytes(corpus + weights + encoding + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
             // Codes by word and by feature, for the labels and again for the cards; the vocabulary's directions and their effects.
             [StageKind.Label] = Bytes(corpus + labelling + codes + weights + Tokenizer(size) + size.Model.VocabularySize * (3 * d + 4 * 512) * 4 + f * 1500),

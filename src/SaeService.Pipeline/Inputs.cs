@@ -25,7 +25,7 @@ internal static class Inputs
     public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
 
     /// <summary>A layer's trained autoencoder; its two files lie under keys of their own and are read as the one folder they are.</summary>
-    public static TopKAutoencoder Autoencoder(StageContext context, int layer)
+    public static SparseAutoencoder Autoencoder(StageContext context, int layer)
     {
         using var folder = new TemporaryFolder();
         foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })

@@ -24,7 +24,7 @@ internal sealed class VocabularyEffects
 
     public (IReadOnlyList<TokenEffect> Promoted, IReadOnlyList<TokenEffect> Suppressed) Of(int feature) => (_promoted[feature], _suppressed[feature]);
 
-    public static VocabularyEffects Of(TopKAutoencoder sae, LanguageModel model, Tokenizer tokenizer)
+    public static VocabularyEffects Of(SparseAutoencoder sae, LanguageModel model, Tokenizer tokenizer)
     {
         var (promoted, suppressed) = (new IReadOnlyList<TokenEffect>[sae.DSae], new IReadOnlyList<TokenEffect>[sae.DSae]);
         // OPT-350m's embeddings are narrower than its stream; what lies between is no mere direction.

@@ -75,7 +75,7 @@ public sealed class FormatRoundTripTests
     {
         using var scratch = new Scratch();
         using var activations = scratch.Noise(400, 12);
-        var trainer = new TopKTrainer(new(12, 40, 4, TrainTokens: 6400, BatchTokens: 64), activations, [.. Enumerable.Range(0, 400)]);
+        var trainer = new SaeTrainer(new(12, 40, 4, TrainTokens: 6400, BatchTokens: 64), activations, [.. Enumerable.Range(0, 400)]);
         while (trainer.Step()) { }
         var sae = trainer.Autoencoder();
         var current = sae;

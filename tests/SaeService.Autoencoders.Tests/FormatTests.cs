@@ -9,9 +9,9 @@ public sealed class FormatTests
 {
     private static readonly SaeSource Source = new("tiny", "blocks.1.hook_resid_post", "corpus", 128, true);
 
-    private static TopKTrainer Trained(ActivationFile activations)
+    private static SaeTrainer Trained(ActivationFile activations)
     {
-        var trainer = new TopKTrainer(new(12, 40, 4, TrainTokens: 6400, BatchTokens: 64), activations, [.. Enumerable.Range(0, (int)activations.Rows)]);
+        var trainer = new SaeTrainer(new(12, 40, 4, TrainTokens: 6400, BatchTokens: 64), activations, [.. Enumerable.Range(0, (int)activations.Rows)]);
         while (trainer.Step()) { }
         return trainer;
     }

@@ -25,7 +25,7 @@ public sealed class QualityTests
         var random = new Random(3);
         var x = Enumerable.Range(0, 5000 * 6).Select(_ => (float)(centre + Scratch.Normal(random))).ToArray();
         using var activations = scratch.Activations(5000, 6, (i, j) => x[i * 6 + j]);
-        var p = new TopKParameters(6, 4);
+        var p = new SaeParameters(6, 4);
         p.BEnc.Span.Fill(-1);
         for (var j = 0; j < 6; j++)
             p.BDec.Span[j] = (float)Enumerable.Range(0, 5000).Average(i => (double)x[i * 6 + j]);
@@ -42,9 +42,9 @@ public sealed class QualityTests
         var random = new Random(1);
         using var activations = scratch.Activations(7000, D, (i, j) => i % 50 == 1 ? 0 : (float)(far + 3 + j % 5 + Scratch.Normal(random)));
         int[] rows = [.. Enumerable.Range(0, 7000).Where(i => i % 3 != 0)];
-        var p = new TopKParameters(D, F);
+        var p = new SaeParameters(D, F);
         p.Initialise(2, new Lanes());
-        var sae = new TopKAutoencoder(p, 3, 1, null, new Lanes());   // b_dec = 0, far from the mean
+        var sae = new SparseAutoencoder(p, 3, 1, null, new Lanes());   // b_dec = 0, far from the mean
         var quality = Quality.Evaluate(sae, activations, rows);
 
         var all = new float[rows.Length * D];
@@ -85,7 +85,7 @@ public sealed class QualityTests
     {
         using var scratch = new Scratch();
         using var activations = scratch.Activations(100, 2, (i, j) => j == i % 2 ? 1 + i : 0);   // each row along an axis
-        var p = new TopKParameters(2, 2);
+        var p = new SaeParameters(2, 2);
         for (var f = 0; f < 2; f++)
             p.WEnc.Span[f * p.Stride + f] = p.WDec.Span[f * p.Stride + f] = 1;
         var exact = Quality.Evaluate(new(p, 1, 1, null, new Lanes()), activations, [.. Enumerable.Range(0, 100)]);
@@ -115,14 +115,14 @@ public sealed class QualityTests
     [InlineData(3, 67, 5)]
     public void Decoder_cosines_are_the_largest_of_all_pairs_whatever_their_sign(int d, int f, int threads)
     {
-        var p = new TopKParameters(d, f);
+        var p = new SaeParameters(d, f);
         p.Initialise(d, new Lanes());
         for (var j = 0; j < d; j++)
         {
             p.WDec.Span[5 * p.Stride + j] = 0;
             p.WDec.Span[(f - 1) * p.Stride + j] = -3 * p.WDec.Span[2 * p.Stride + j];   // from behind, and longer
         }
-        var sae = new TopKAutoencoder(p, 1, 1, null, new Lanes());
+        var sae = new SparseAutoencoder(p, 1, 1, null, new Lanes());
         var found = DecoderCosines.Largest(sae, new Lanes(threads));
         double Dot(int a, int b) => sae.DecoderRow(a).ToArray().Zip(sae.DecoderRow(b).ToArray(), (u, v) => (double)u * v).Sum();
         double[] expected = [.. Enumerable.Range(0, f).Select(a => Enumerable.Range(0, f).Where(b => b != a && a != 5 && b != 5)
@@ -139,9 +139,9 @@ public sealed class QualityTests
     }
 
     /// <summary>Nothing ever fires, and x̂ is the same everywhere.</summary>
-    private static TopKAutoencoder Silent(int d, int f, float reconstruction)
+    private static SparseAutoencoder Silent(int d, int f, float reconstruction)
     {
-        var p = new TopKParameters(d, f);
+        var p = new SaeParameters(d, f);
         p.Initialise(1, new Lanes());
         p.BEnc.Span.Fill(-1e6f);
         p.BDec.Slice(0, d).Fill(reconstruction);

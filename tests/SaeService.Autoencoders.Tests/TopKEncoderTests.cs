@@ -163,9 +163,9 @@ public sealed unsafe class TopKEncoderTests
         return four[0] + four[2] + (four[1] + four[3]);
     }
 
-    private static TopKParameters Parameters(int d, int latents, Func<int, int, float> weight, Func<int, float> bias)
+    private static SaeParameters Parameters(int d, int latents, Func<int, int, float> weight, Func<int, float> bias)
     {
-        var p = new TopKParameters(d, latents);
+        var p = new SaeParameters(d, latents);
         for (var f = 0; f < latents; f++)
         {
             for (var j = 0; j < d; j++)
@@ -175,12 +175,12 @@ public sealed unsafe class TopKEncoderTests
         return p;
     }
 
-    private static TopKAutoencoder Autoencoder(int d, int latents, int k, Func<int, int, float> weight, Func<int, float> bias, int? threads = null)
+    private static SparseAutoencoder Autoencoder(int d, int latents, int k, Func<int, int, float> weight, Func<int, float> bias, int? threads = null)
     {
         return new(Parameters(d, latents, weight, bias), k, 1, null, new Lanes(threads));
     }
 
-    private static void AssertSorted(TopKAutoencoder sae, float[] x, SparseCodes codes)
+    private static void AssertSorted(SparseAutoencoder sae, float[] x, SparseCodes codes)
     {
         for (var row = 0; row < codes.Rows; row++)
         {

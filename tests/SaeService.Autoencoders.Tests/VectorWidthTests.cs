@@ -46,8 +46,8 @@ public sealed class VectorWidthTests
         using var scratch = new Scratch();
         using var activations = scratch.Planted(3000, Scratch.UnitDirections(96, 72, 3), 6, 4);
         // So short a patience that some latents are dead, and the auxiliary loss has its part in the result.
-        var settings = new TopKSettings(72, 320, 8, Seed: 5, TrainTokens: 24_000, BatchTokens: 500) { DeadAfterTokens = 600 };
-        var trainer = new TopKTrainer(settings, activations, [.. Enumerable.Range(0, 3000)], threads: 2);
+        var settings = new SaeTrainingSettings(72, 320, 8, Seed: 5, TrainTokens: 24_000, BatchTokens: 500) { DeadAfterTokens = 600 };
+        var trainer = new SaeTrainer(settings, activations, [.. Enumerable.Range(0, 3000)], threads: 2);
         var dead = 0;
         while (trainer.Step())
             dead += trainer.DeadLatents;

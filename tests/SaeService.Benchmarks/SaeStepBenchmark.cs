@@ -36,9 +36,9 @@ internal static class SaeStepBenchmark
         {
             using var activations = Mixture(Path.Combine(folder.FullName, "activations.f32"), 2 * b, d);
             var rows = Enumerable.Range(0, 2 * b).ToArray();
-            var settings = new TopKSettings(d, f, k, Seed: 1, TrainTokens: 1_000_000_000, BatchTokens: b);
-            var ours = new TopKTrainer(settings, activations, rows);
-            var withDead = new TopKTrainer(settings with { DeadAfterTokens = 1L << 60 }, activations, rows);
+            var settings = new SaeTrainingSettings(d, f, k, Seed: 1, TrainTokens: 1_000_000_000, BatchTokens: b);
+            var ours = new SaeTrainer(settings, activations, rows);
+            var withDead = new SaeTrainer(settings with { DeadAfterTokens = 1L << 60 }, activations, rows);
             for (var i = 0; i < 3; i++)
             {
                 ours.Step();
@@ -81,7 +81,7 @@ internal static class SaeStepBenchmark
     /// Has the first latents die and stay dead: small pre-activations, half of them positive, are never among the k largest of a token, and all that the
     /// auxiliary loss wants.
     /// </summary>
-    private static unsafe void Kill(TopKTrainer trainer, int latents)
+    private static unsafe void Kill(SaeTrainer trainer, int latents)
     {
         var p = trainer.State.Parameters;
         for (var f = 0; f < latents; f++)

@@ -157,7 +157,7 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
             K = k,
             TrainTokens = tokens,
             BatchTokens = batch,
-            LearningRate = check.Between(asked.LearningRate, TopKSettings.DefaultLearningRate(dSae ?? 16384, (tokens + batch - 1) / batch), 1e-8, 1, "$.sae.learning_rate"),
+            LearningRate = check.Between(asked.LearningRate, SaeTrainingSettings.DefaultLearningRate(dSae ?? 16384, (tokens + batch - 1) / batch), 1e-8, 1, "$.sae.learning_rate"),
             Seed = check.Range(asked.Seed, 0, 0, int.MaxValue, "$.sae.seed"),
         };
     }

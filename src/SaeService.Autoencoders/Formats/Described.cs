@@ -3,7 +3,7 @@ namespace SaeService.Autoencoders.Formats;
 /// <summary>An autoencoder in words, for those whose format can not hold it.</summary>
 internal static class Described
 {
-    public static string Of(TopKAutoencoder sae) => (sae.Architecture switch
+    public static string Of(SparseAutoencoder sae) => (sae.Architecture switch
     {
         SaeArchitecture.TopK => "a top-k",
         SaeArchitecture.Standard => "a ReLU",

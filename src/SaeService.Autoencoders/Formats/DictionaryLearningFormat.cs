@@ -102,7 +102,7 @@ internal static class DictionaryLearningFormat
 
     /// <summary>Writes weights, and so much of the configuration as tells what they are.</summary>
     /// <exception cref="NotSupportedException">It normalises its inputs.</exception>
-    public static void Write(TopKAutoencoder sae, string folder, SaeSource source)
+    public static void Write(SparseAutoencoder sae, string folder, SaeSource source)
     {
         if (sae.SampleNorm != SampleNorm.None)
             throw new NotSupportedException($"dictionary_learning's classes take activations as they are, and not {Described.Of(sae)}");

@@ -4,7 +4,7 @@ namespace SaeService.Autoencoders.Formats;
 internal static class Folding
 {
     /// <summary>Inputs that were multiplied by s: W_enc s, W_dec / s, b_dec / s. Pre-activations stay, and so do thresholds.</summary>
-    public static void InputScale(TopKParameters p, float s)
+    public static void InputScale(SaeParameters p, float s)
     {
         foreach (ref var value in p.WEnc.Span)
             value *= s;
@@ -18,7 +18,7 @@ internal static class Folding
     /// Such files rank and give latents by value times ‖W_dec row‖: with rows of length 1 and the norm in the encoder that is the value itself. A row of
     /// zeros makes a latent that is never active.
     /// </summary>
-    public static void DecoderNorms(TopKParameters p)
+    public static void DecoderNorms(SaeParameters p)
     {
         for (var f = 0; f < p.DSae; f++)
         {
@@ -38,7 +38,7 @@ internal static class Folding
 
     /// <summary>A factor of each latent's value on its way into the decoder.</summary>
     /// <param name="factors">[F]</param>
-    public static void DecoderFactors(TopKParameters p, ReadOnlySpan<float> factors)
+    public static void DecoderFactors(SaeParameters p, ReadOnlySpan<float> factors)
     {
         for (var f = 0; f < p.DSae; f++)
             foreach (ref var value in p.WDec.Slice((long)f * p.Stride, p.DIn))
@@ -49,7 +49,7 @@ internal static class Folding
     /// b_enc for an encoder that takes b_dec off its input, or for one that does not, whichever the autoencoder is not: b_enc -+ W_enc b_dec, the same
     /// function up to rounding.
     /// </summary>
-    public static float[] OtherEncoderBias(TopKAutoencoder sae)
+    public static float[] OtherEncoderBias(SparseAutoencoder sae)
     {
         var bias = new float[sae.DSae];
         for (var f = 0; f < bias.Length; f++)

@@ -65,7 +65,7 @@ internal static class OpenAiFormat
     }
 
     /// <exception cref="NotSupportedException">It is a JumpReLU, or divides its inputs by their norm.</exception>
-    public static void Write(TopKAutoencoder sae, string folder)
+    public static void Write(SparseAutoencoder sae, string folder)
     {
         if (sae.Architecture == SaeArchitecture.JumpRelu || sae.SampleNorm == SampleNorm.ConstantNorm)
             throw new NotSupportedException(

@@ -127,7 +127,7 @@ internal static class SaeLensFormat
     }
 
     /// <summary>Writes both files. Scale and threshold of a top-k go into a section of our own, which SAELens passes over.</summary>
-    public static void Write(TopKAutoencoder sae, string folder, SaeSource source, double? l0, int? deadLatents)
+    public static void Write(SparseAutoencoder sae, string folder, SaeSource source, double? l0, int? deadLatents)
     {
         var p = sae.Parameters;
         List<TensorSource> tensors = [SaeTensors.Columns("W_enc", p, p.WEnc), SaeTensors.Rows("W_dec", p, p.WDec),

@@ -10,7 +10,7 @@ namespace SaeService.Autoencoders.Formats;
 /// <param name="DSae">F.</param>
 /// <param name="K">0 without top-k.</param>
 /// <param name="Fill">Reads all four parameters, every scale folded in. The buffers are zero before.</param>
-internal sealed record SaePlan(int DIn, int DSae, int K, Action<TopKParameters> Fill)
+internal sealed record SaePlan(int DIn, int DSae, int K, Action<SaeParameters> Fill)
 {
     /// <summary>Reads the latents' thresholds, [F]; null for top-k and ReLU.</summary>
     public Func<float[]>? Thresholds { get; init; }
@@ -18,15 +18,15 @@ internal sealed record SaePlan(int DIn, int DSae, int K, Action<TopKParameters> 
     public SampleNorm SampleNorm { get; init; }
     public float InputScale { get; init; } = 1;
 
-    /// <summary>Of a top-k: <see cref="TopKAutoencoder.Threshold"/>.</summary>
+    /// <summary>Of a top-k: <see cref="SparseAutoencoder.Threshold"/>.</summary>
     public float? Threshold { get; init; }
 
     public SaeArchitecture Architecture => K > 0 ? SaeArchitecture.TopK : Thresholds is null ? SaeArchitecture.Standard : SaeArchitecture.JumpRelu;
 
     /// <exception cref="CheckpointException">A tensor holds a value that is not finite, also after its scales were folded in.</exception>
-    public TopKAutoencoder Load(string file, Lanes lanes)
+    public SparseAutoencoder Load(string file, Lanes lanes)
     {
-        var parameters = new TopKParameters(DIn, DSae);
+        var parameters = new SaeParameters(DIn, DSae);
         Fill(parameters);
         foreach (var (name, _, _, values) in parameters.Tensors)
             Finite(file, name, values.Span);
@@ -48,7 +48,7 @@ internal sealed record SaePlan(int DIn, int DSae, int K, Action<TopKParameters> 
     {
         try
         {
-            new TopKSettings((int)Math.Min(dIn, int.MaxValue), (int)Math.Min(dSae, int.MaxValue), k == 0 ? 1 : k, BatchTokens: 1).Validate();
+            new SaeTrainingSettings((int)Math.Min(dIn, int.MaxValue), (int)Math.Min(dSae, int.MaxValue), k == 0 ? 1 : k, BatchTokens: 1).Validate();
         }
         catch (ArgumentException e)
         {

@@ -11,14 +11,14 @@ internal static class SaeTensors
     private static readonly JsonWriterOptions s_json = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>[F, d]</summary>
-    public static TensorSource Rows(string name, TopKParameters p, AlignedBuffer<float> values) => new(name, DType.F32, [p.DSae, p.DIn], stream =>
+    public static TensorSource Rows(string name, SaeParameters p, AlignedBuffer<float> values) => new(name, DType.F32, [p.DSae, p.DIn], stream =>
     {
         for (var f = 0; f < p.DSae; f++)
             stream.Write(MemoryMarshal.AsBytes(values.Slice((long)f * p.Stride, p.DIn)));
     });
 
     /// <summary>[d, F]</summary>
-    public static TensorSource Columns(string name, TopKParameters p, AlignedBuffer<float> values) => new(name, DType.F32, [p.DIn, p.DSae], stream =>
+    public static TensorSource Columns(string name, SaeParameters p, AlignedBuffer<float> values) => new(name, DType.F32, [p.DIn, p.DSae], stream =>
     {
         var column = new float[p.DSae];
         for (var j = 0; j < p.DIn; j++)

@@ -43,7 +43,7 @@ internal static class SparsifyFormat
     }
 
     /// <exception cref="NotSupportedException">It is no top-k, or normalises its inputs.</exception>
-    public static void Write(TopKAutoencoder sae, string folder)
+    public static void Write(SparseAutoencoder sae, string folder)
     {
         if (sae.Architecture != SaeArchitecture.TopK || sae.SampleNorm != SampleNorm.None)
             throw new NotSupportedException($"sparsify holds top-k autoencoders that take activations as they are, and not {Described.Of(sae)}");

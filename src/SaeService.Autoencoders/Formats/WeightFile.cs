@@ -69,14 +69,14 @@ internal sealed class WeightFile(string path) : IDisposable
     public void Vector(string name, Span<float> target) => Convert(name, 0, target);
 
     /// <summary>[F, d] into rows of the parameters' stride.</summary>
-    public void Rows(string name, TopKParameters p, AlignedBuffer<float> target)
+    public void Rows(string name, SaeParameters p, AlignedBuffer<float> target)
     {
         for (var f = 0; f < p.DSae; f++)
             Convert(name, (long)f * p.DIn, target.Slice((long)f * p.Stride, p.DIn));
     }
 
     /// <summary>[d, F] into rows of the parameters' stride.</summary>
-    public void Columns(string name, TopKParameters p, AlignedBuffer<float> target)
+    public void Columns(string name, SaeParameters p, AlignedBuffer<float> target)
     {
         Span<float> part = stackalloc float[Block];
         for (var from = 0; from < p.DSae; from += Block)

@@ -22,7 +22,7 @@ public sealed record ToyRun(int Steps = 1500, int Seed = 0)
     /// </summary>
     public int TrainBlocks { get; init; } = 256;
 
-    /// <summary>Peak learning rate; absent: the trainer's own, <see cref="TopKSettings.DefaultLearningRate"/>.</summary>
+    /// <summary>Peak learning rate; absent: the trainer's own, <see cref="SaeTrainingSettings.DefaultLearningRate"/>.</summary>
     public double? LearningRate { get; init; }
 
     /// <summary>Absent: all processors.</summary>
@@ -112,15 +112,15 @@ public static class ToyBenchmark
         }
     }
 
-    private static TopKSettings SettingsOf(ToyCase toy, ToyRun run, int dim) =>
-        new TopKSettings(dim, toy.N, toy.K, run.Seed, (long)run.Steps * run.Batch, run.Batch, run.LearningRate).Validate();
+    private static SaeTrainingSettings SettingsOf(ToyCase toy, ToyRun run, int dim) =>
+        new SaeTrainingSettings(dim, toy.N, toy.K, run.Seed, (long)run.Steps * run.Batch, run.Batch, run.LearningRate).Validate();
 
     private static ToyResult Train(ToyCase toy, ToyRun run, ToyGenerator generator, ActivationFile activations, CancellationToken cancel)
     {
         var watch = Stopwatch.StartNew();
         var settings = SettingsOf(toy, run, generator.Dim);
         var trainRows = run.TrainBlocks * ToyGenerator.BlockRows;
-        var trainer = new TopKTrainer(settings, activations, [.. Enumerable.Range(0, trainRows)], run.Threads);
+        var trainer = new SaeTrainer(settings, activations, [.. Enumerable.Range(0, trainRows)], run.Threads);
         var floor = Recovery(generator, trainer.Autoencoder());
         do
             cancel.ThrowIfCancellationRequested();
@@ -137,10 +137,10 @@ public static class ToyBenchmark
             [.. PeerResult.All.Where(p => p.Generator == toy.Generator && p.N == toy.N && (p.K ?? toy.K) == toy.K)]);
     }
 
-    private static DictionaryRecovery Recovery(ToyGenerator generator, TopKAutoencoder sae) =>
+    private static DictionaryRecovery Recovery(ToyGenerator generator, SparseAutoencoder sae) =>
         DictionaryRecovery.Compare(generator.Direction, generator.Features, sae.DecoderRow, sae.DSae);
 
-    private static (FiringAgreement Agreement, double TrueL0) Agreement(ToyGenerator generator, TopKAutoencoder sae, DictionaryRecovery found, int firstBlock)
+    private static (FiringAgreement Agreement, double TrueL0) Agreement(ToyGenerator generator, SparseAutoencoder sae, DictionaryRecovery found, int firstBlock)
     {
         var agreement = new FiringAgreement(generator.Features, found.Nearest);
         var x = new float[ToyGenerator.BlockRows * generator.Dim];

@@ -63,7 +63,7 @@ internal static class TrainStage
         return Publish(context, sae, quality, training, seed: 0, trainTokens: 0, pretrained.Origin(about));
     }
 
-    private static StageOutput Publish(StageContext context, TopKAutoencoder sae, SaeQuality quality, SaeTraining training, int seed,
+    private static StageOutput Publish(StageContext context, SparseAutoencoder sae, SaeQuality quality, SaeTraining training, int seed,
         long trainTokens, SaeOrigin? origin)
     {
         var layer = context.Layer;
@@ -107,30 +107,30 @@ internal static class TrainStage
             AfterPublish: () => context.Store.Delete(context.Lease.KeyOf(Checkpoint)));
     }
 
-    private static TopKSettings SettingsOf(StageContext context, int dIn)
+    private static SaeTrainingSettings SettingsOf(StageContext context, int dIn)
     {
         var asked = context.Request.Sae!;
-        return new TopKSettings(dIn, asked.DSae ?? asked.Expansion!.Value * dIn, asked.K!.Value, asked.Seed!.Value, asked.TrainTokens!.Value, asked.BatchTokens!.Value, asked.LearningRate).Validate();
+        return new SaeTrainingSettings(dIn, asked.DSae ?? asked.Expansion!.Value * dIn, asked.K!.Value, asked.Seed!.Value, asked.TrainTokens!.Value, asked.BatchTokens!.Value, asked.LearningRate).Validate();
     }
 
     /// <summary>From the newest checkpoint that an earlier attempt left, bit for bit where it was; from the start where there is none to be used.</summary>
-    private static TopKTrainer Begin(StageContext context, TopKSettings settings, ActivationFile activations, int[] rows)
+    private static SaeTrainer Begin(StageContext context, SaeTrainingSettings settings, ActivationFile activations, int[] rows)
     {
         if (context.Lease.FindCheckpoint(Checkpoint) is { } key)
         {
             try
             {
-                return TopKTrainer.Resume(context.Store.Path(key), settings, activations, rows, context.Worker.Threads);
+                return SaeTrainer.Resume(context.Store.Path(key), settings, activations, rows, context.Worker.Threads);
             }
             catch (InvalidDataException)
             {
                 // Damaged, or of another run: training from the start gives the same result, later.
             }
         }
-        return new TopKTrainer(settings, activations, rows, context.Worker.Threads);
+        return new SaeTrainer(settings, activations, rows, context.Worker.Threads);
     }
 
-    private static bool StepUnlessInterrupted(StageContext context, TopKTrainer trainer)
+    private static bool StepUnlessInterrupted(StageContext context, SaeTrainer trainer)
     {
         if (context.Lease.Interruption == Queueing.StageInterruption.Shutdown)
             SaveCheckpoint(context, trainer);
@@ -138,7 +138,7 @@ internal static class TrainStage
         return trainer.Step();
     }
 
-    private static void SaveCheckpoint(StageContext context, TopKTrainer trainer)
+    private static void SaveCheckpoint(StageContext context, SaeTrainer trainer)
     {
         var path = context.Store.Path(context.Lease.KeyOf(Checkpoint));
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);

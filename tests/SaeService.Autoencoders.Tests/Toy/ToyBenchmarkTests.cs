@@ -12,8 +12,8 @@ public sealed class ToyBenchmarkTests
         var generator = new BasePaperGenerator(ToyFiring.UncorrelatedFixed, seed: 5, features: 32, dim: 64, nonzero: 2);
         generator.Write(scratch["rows"], 4, cancel: TestContext.Current.CancellationToken);
         using var activations = ActivationFile.Open(scratch["rows"], 64);
-        var settings = new TopKSettings(64, 32, 4, TrainTokens: 600 * 256, BatchTokens: 256, LearningRate: 8e-3);
-        var trainer = new TopKTrainer(settings, activations, [.. Enumerable.Range(0, 4 * ToyGenerator.BlockRows)]);
+        var settings = new SaeTrainingSettings(64, 32, 4, TrainTokens: 600 * 256, BatchTokens: 256, LearningRate: 8e-3);
+        var trainer = new SaeTrainer(settings, activations, [.. Enumerable.Range(0, 4 * ToyGenerator.BlockRows)]);
         var floor = DictionaryRecovery.Compare(generator.Direction, 32, trainer.Autoencoder().DecoderRow, 32);
         while (trainer.Step()) { }
         var sae = trainer.Autoencoder();

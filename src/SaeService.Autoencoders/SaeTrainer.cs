@@ -9,7 +9,7 @@ namespace SaeService.Autoencoders;
 /// <param name="Fvu">Squared error over the variance of the sample that centre and scale come from.</param>
 /// <param name="AuxLoss">Error of the dead latents on the residual, over the residual's variance; 0 where none was dead.</param>
 /// <param name="L0">Latents active on a token.</param>
-/// <param name="DeadShare">Share of latents that have been silent for <see cref="TopKSettings.DeadAfter"/> tokens.</param>
+/// <param name="DeadShare">Share of latents that have been silent for <see cref="SaeTrainingSettings.DeadAfter"/> tokens.</param>
 /// <param name="LearningRate">Of the last step.</param>
 public readonly record struct CurvePoint(long Tokens, double Fvu, double AuxLoss, double L0, double DeadShare, double LearningRate);
 
@@ -19,7 +19,7 @@ public readonly record struct CurvePoint(long Tokens, double Fvu, double AuxLoss
 /// rows: the number of threads does not matter, and a run that is resumed from a checkpoint ends in the same bits as one that was not
 /// disturbed.
 /// </summary>
-public sealed unsafe class TopKTrainer
+public sealed unsafe class SaeTrainer
 {
     private const int SampleRows = 65_536, RowBlock = 64, CurvePoints = 64;
     private const ulong SampleStream = 2, ShuffleStream = 3;
@@ -28,8 +28,8 @@ public sealed unsafe class TopKTrainer
     private readonly int[] rows;
     private readonly Lanes lanes;
     private readonly int stride;
-    private readonly TopKParameters parameters;
-    private readonly TopKGradient gradient;
+    private readonly SaeParameters parameters;
+    private readonly SaeGradient gradient;
     private readonly Adam adam;
     private readonly AlignedBuffer<float> batch;   // [B, stride]
     private readonly AlignedBuffer<float> mean;    // [stride]
@@ -44,7 +44,7 @@ public sealed unsafe class TopKTrainer
     /// <param name="threads">Absent: all processors.</param>
     /// <exception cref="ArgumentException">A setting, or a row that is not in the file.</exception>
     /// <exception cref="InvalidDataException">Activations that do not vary or are not finite.</exception>
-    public TopKTrainer(TopKSettings settings, ActivationFile activations, int[] trainRows, int? threads = null)
+    public SaeTrainer(SaeTrainingSettings settings, ActivationFile activations, int[] trainRows, int? threads = null)
     {
         Settings = settings.Validate();
         (this.activations, rows, lanes) = (activations, trainRows, new Lanes(threads));
@@ -67,7 +67,7 @@ public sealed unsafe class TopKTrainer
         parameters.Initialise(settings.Seed, lanes);
     }
 
-    public TopKSettings Settings { get; }
+    public SaeTrainingSettings Settings { get; }
     public long TokensSeen => state.Step * Settings.BatchTokens;
     public long TotalTokens => Settings.TotalTokens;
     public IReadOnlyList<CurvePoint> Curve => state.Curve;
@@ -110,9 +110,9 @@ public sealed unsafe class TopKTrainer
     /// The trainer works on s (x - mean). ReLU and top-k are homogeneous, so with latents divided by s, W_enc and the unit rows of W_dec stay as
     /// they are, b_enc becomes b_enc / s and b_dec becomes mean + b_dec / s.
     /// </remarks>
-    public TopKAutoencoder Autoencoder()
+    public SparseAutoencoder Autoencoder()
     {
-        var folded = new TopKParameters(Settings.DIn, Settings.DSae);
+        var folded = new SaeParameters(Settings.DIn, Settings.DSae);
         parameters.WEnc.Span.CopyTo(folded.WEnc.Span);
         parameters.WDec.Span.CopyTo(folded.WDec.Span);
         for (var f = 0; f < Settings.DSae; f++)
@@ -127,9 +127,9 @@ public sealed unsafe class TopKTrainer
 
     /// <summary>Continues where <see cref="SaveCheckpoint"/> left off.</summary>
     /// <exception cref="InvalidDataException">The checkpoint is of other settings, rows or activations, or is damaged.</exception>
-    public static TopKTrainer Resume(string path, TopKSettings settings, ActivationFile activations, int[] trainRows, int? threads = null)
+    public static SaeTrainer Resume(string path, SaeTrainingSettings settings, ActivationFile activations, int[] trainRows, int? threads = null)
     {
-        var trainer = new TopKTrainer(settings, activations, trainRows, threads);
+        var trainer = new SaeTrainer(settings, activations, trainRows, threads);
         TrainerCheckpoint.Load(path, trainer.state, trainer.Identity());
         return trainer;
     }

@@ -4,13 +4,13 @@ namespace SaeService.Autoencoders;
 /// Bytes that training, judging and using a TopK autoencoder hold, from the shapes that the classes beside this one allocate: F latents, rows of d floats
 /// padded to whole cache lines, B tokens in a step. A test compares them with what is allocated.
 /// </summary>
-public static class TopKMemory
+public static class SaeMemory
 {
     // Rows that an autoencoder in use encodes at a time.
     private const int Chunk = 2048;
 
     /// <summary>W_enc, W_dec and the biases: also the size of their file.</summary>
-    public static long Weights(int dIn, int dSae) => sizeof(float) * (2L * dSae * TopKSettings.Padded(dIn) + dSae + dIn);
+    public static long Weights(int dIn, int dSae) => sizeof(float) * (2L * dSae * SaeTrainingSettings.Padded(dIn) + dSae + dIn);
 
     /// <summary>A trainer's checkpoint: weights and both moments, and the tokens since each latent fired.</summary>
     public static long Checkpoint(int dIn, int dSae) => 3 * Weights(dIn, dSae) + sizeof(long) * (long)dSae;
@@ -19,9 +19,9 @@ public static class TopKMemory
     /// A trainer at work: weights, gradient and both moments of Adam; W_enc packed for the screen; a batch and its errors; its top-k by row and by latent;
     /// and the same for the dead latents' share of the loss, which comes with the first that dies.
     /// </summary>
-    public static long Training(TopKSettings s, int threads)
+    public static long Training(SaeTrainingSettings s, int threads)
     {
-        long d = TopKSettings.Padded(s.DIn), f = s.DSae, b = s.BatchTokens;
+        long d = SaeTrainingSettings.Padded(s.DIn), f = s.DSae, b = s.BatchTokens;
         var latents = 4 * Weights(s.DIn, s.DSae)
             + Packed(d, f)
             + f * (sizeof(long) + sizeof(int) + sizeof(bool))  // since fired, dead, touched
@@ -37,14 +37,14 @@ public static class TopKMemory
     /// What is held beside the trainer while the result is taken and judged: its weights, what encoding takes, rows and their reconstructions, and each
     /// latent's nearest for each thread.
     /// </summary>
-    public static long Judging(TopKSettings s, int threads) =>
+    public static long Judging(SaeTrainingSettings s, int threads) =>
         Weights(s.DIn, s.DSae) + Using(s.DIn, s.DSae, s.K, threads) + 2L * Chunk * s.DIn * sizeof(float)
         + (threads + 3L) * s.DSae * sizeof(float);
 
     /// <summary>What an autoencoder that encodes holds beside its weights: W_enc packed, a chunk of rows and their codes.</summary>
     public static long Using(int dIn, int dSae, int k, int threads)
     {
-        long d = TopKSettings.Padded(dIn);
+        long d = SaeTrainingSettings.Padded(dIn);
         return Packed(d, dSae) + 3 * Chunk * d * sizeof(float) + 3 * Rows(Chunk, k) + Scratch(d, k, threads, Chunk);
     }
 

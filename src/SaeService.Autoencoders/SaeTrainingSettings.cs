@@ -15,7 +15,7 @@ namespace SaeService.Autoencoders;
 /// <param name="TrainTokens">Tokens seen in training, repeated ones counted; rounded up to whole batches.</param>
 /// <param name="BatchTokens">Tokens in a step.</param>
 /// <param name="LearningRate">Peak of the schedule; absent: <see cref="PeakLearningRate"/>.</param>
-public sealed record TopKSettings(int DIn, int DSae, int K, int Seed = 0, long TrainTokens = 2_000_000, int BatchTokens = 2048, double? LearningRate = null)
+public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0, long TrainTokens = 2_000_000, int BatchTokens = 2048, double? LearningRate = null)
 {
     /// <summary>Weight of the auxiliary loss that revives dead latents; 0 turns it off.</summary>
     public double AuxCoefficient { get; init; } = 1.0 / 32;
@@ -63,7 +63,7 @@ public sealed record TopKSettings(int DIn, int DSae, int K, int Seed = 0, long T
     }
 
     /// <exception cref="ArgumentException">Names the field that is out of range and says what it may be.</exception>
-    public TopKSettings Validate()
+    public SaeTrainingSettings Validate()
     {
         Check(DIn is >= 1 and <= 65_536, nameof(DIn), DIn, "from 1 to 65536");
         Check(DSae is >= 1 and <= 1 << 22, nameof(DSae), DSae, "from 1 to 4194304");

@@ -2,9 +2,9 @@ using Xunit;
 
 namespace SaeService.Autoencoders.Tests;
 
-public sealed class TopKTrainerTests
+public sealed class SaeTrainerTests
 {
-    private static readonly TopKSettings Small = new(12, 120, 2, Seed: 3, TrainTokens: 40 * 64, BatchTokens: 64) { DeadAfterTokens = 64 };
+    private static readonly SaeTrainingSettings Small = new(12, 120, 2, Seed: 3, TrainTokens: 40 * 64, BatchTokens: 64) { DeadAfterTokens = 64 };
 
     [Fact]
     public void Resumed_at_any_step_the_run_ends_in_the_same_bytes()
@@ -12,18 +12,18 @@ public sealed class TopKTrainerTests
         using var scratch = new Scratch();
         using var activations = scratch.Noise(500, 12);
         var rows = Enumerable.Range(0, 500).Where(i => i % 7 != 0).ToArray();
-        var undisturbed = new TopKTrainer(Small, activations, rows, threads: 2);
+        var undisturbed = new SaeTrainer(Small, activations, rows, threads: 2);
         while (undisturbed.Step()) { }
         undisturbed.SaveCheckpoint(scratch["whole"]);
         Assert.Contains(undisturbed.Curve, c => c.AuxLoss > 0);
         foreach (var stop in new[] { 0, 1, 7, 20, 39 })
         {
-            var killed = new TopKTrainer(Small, activations, rows, threads: 1);
+            var killed = new SaeTrainer(Small, activations, rows, threads: 1);
             for (var s = 0; s < stop; s++)
                 killed.Step();
             killed.SaveCheckpoint(scratch["part"]);
             killed.Step();
-            var resumed = TopKTrainer.Resume(scratch["part"], Small, activations, rows, threads: 3);
+            var resumed = SaeTrainer.Resume(scratch["part"], Small, activations, rows, threads: 3);
             Assert.Equal(stop * 64, resumed.TokensSeen);
             while (resumed.Step()) { }
             resumed.SaveCheckpoint(scratch["resumed"]);
@@ -41,11 +41,11 @@ public sealed class TopKTrainerTests
     {
         using var scratch = new Scratch();
         using var activations = scratch.Noise(3000, 40);
-        var settings = new TopKSettings(40, 200, 8, TrainTokens: 12 * 700, BatchTokens: 700) { DeadAfterTokens = 1500 };
+        var settings = new SaeTrainingSettings(40, 200, 8, TrainTokens: 12 * 700, BatchTokens: 700) { DeadAfterTokens = 1500 };
         var rows = Enumerable.Range(0, 3000).ToArray();
         foreach (var (name, count) in new[] { ("one", 1), ("many", threads) })
         {
-            var trainer = new TopKTrainer(settings, activations, rows, count);
+            var trainer = new SaeTrainer(settings, activations, rows, count);
             while (trainer.Step()) { }
             trainer.SaveCheckpoint(scratch[name]);
         }
@@ -59,7 +59,7 @@ public sealed class TopKTrainerTests
         using var activations = scratch.Noise(300, 12);
         using var others = scratch.Activations(300, 12, (i, j) => MathF.Sin(i * 12 + j), "others");
         var rows = Enumerable.Range(0, 300).ToArray();
-        var trainer = new TopKTrainer(Small, activations, rows);
+        var trainer = new SaeTrainer(Small, activations, rows);
         trainer.Step();
         trainer.SaveCheckpoint(scratch["c"]);
         Assert.Contains("other settings", Refused(Small with { Seed = 4 }, activations, rows));
@@ -68,7 +68,7 @@ public sealed class TopKTrainerTests
         trainer.Autoencoder().Encode(new float[12], 1).Save(scratch["c"]);
         Assert.Contains("no checkpoint", Refused(Small, activations, rows));
 
-        string Refused(TopKSettings s, ActivationFile a, int[] r) => Assert.Throws<InvalidDataException>(() => TopKTrainer.Resume(scratch["c"], s, a, r)).Message;
+        string Refused(SaeTrainingSettings s, ActivationFile a, int[] r) => Assert.Throws<InvalidDataException>(() => SaeTrainer.Resume(scratch["c"], s, a, r)).Message;
     }
 
     [Fact]
@@ -78,8 +78,8 @@ public sealed class TopKTrainerTests
         var truth = Scratch.UnitDirections(64, 32, seed: 11);
         using var activations = scratch.Planted(20_000, truth, active: 3, seed: 12);
         var rows = Enumerable.Range(0, 20_000).ToArray();
-        var settings = new TopKSettings(32, 128, 6, TrainTokens: 400_000, BatchTokens: 512);
-        var trainer = new TopKTrainer(settings, activations, rows[..18_000]);
+        var settings = new SaeTrainingSettings(32, 128, 6, TrainTokens: 400_000, BatchTokens: 512);
+        var trainer = new SaeTrainer(settings, activations, rows[..18_000]);
         var floor = trainer.Autoencoder();
         var before = Scratch.MeanMaxCosine(truth, f => floor.DecoderRow(f).ToArray(), 128);
         while (trainer.Step()) { }
@@ -98,7 +98,7 @@ public sealed class TopKTrainerTests
     [Fact]
     public void Schedule_warms_up_holds_and_decays()
     {
-        var s = new TopKSettings(64, 512, 16, TrainTokens: 1000 * 100, BatchTokens: 100);
+        var s = new SaeTrainingSettings(64, 512, 16, TrainTokens: 1000 * 100, BatchTokens: 100);
         Assert.Equal((1000, 50, 5000, 32), (s.Steps, s.WarmupSteps, s.DeadAfter, s.AuxK));
         Assert.True(s.LearningRateAt(0) < s.PeakLearningRate / 40);
         Assert.Equal(s.PeakLearningRate, s.LearningRateAt(50), 1e-12);
@@ -110,12 +110,12 @@ public sealed class TopKTrainerTests
     [Fact]
     public void Default_learning_rate_is_the_published_law_for_long_runs_and_higher_for_short_ones()
     {
-        Assert.Equal(2e-4, new TopKSettings(512, 16384, 32, TrainTokens: 400_000_000).PeakLearningRate, 1e-12);
-        Assert.Equal(1e-4, new TopKSettings(512, 65536, 32, TrainTokens: 400_000_000).PeakLearningRate, 1e-12);
-        Assert.Equal(2e-4 * Math.Sqrt(10), TopKSettings.DefaultLearningRate(16384, 10_000), 1e-12);
-        Assert.Equal(2e-3, TopKSettings.DefaultLearningRate(16384, 500), 1e-12);
-        Assert.Equal(8e-3, TopKSettings.DefaultLearningRate(64, 500), 1e-12);
-        Assert.Equal(0.5, new TopKSettings(64, 64, 2, LearningRate: 0.5).PeakLearningRate);
+        Assert.Equal(2e-4, new SaeTrainingSettings(512, 16384, 32, TrainTokens: 400_000_000).PeakLearningRate, 1e-12);
+        Assert.Equal(1e-4, new SaeTrainingSettings(512, 65536, 32, TrainTokens: 400_000_000).PeakLearningRate, 1e-12);
+        Assert.Equal(2e-4 * Math.Sqrt(10), SaeTrainingSettings.DefaultLearningRate(16384, 10_000), 1e-12);
+        Assert.Equal(2e-3, SaeTrainingSettings.DefaultLearningRate(16384, 500), 1e-12);
+        Assert.Equal(8e-3, SaeTrainingSettings.DefaultLearningRate(64, 500), 1e-12);
+        Assert.Equal(0.5, new SaeTrainingSettings(64, 64, 2, LearningRate: 0.5).PeakLearningRate);
     }
 
     [Theory]
@@ -128,7 +128,7 @@ public sealed class TopKTrainerTests
     [InlineData("BatchTokens", 12, 40, 4, 100, 0)]
     public void A_setting_out_of_range_is_named(string field, int dIn, int dSae, int k, long tokens, int batch)
     {
-        var refused = Assert.Throws<ArgumentException>(() => new TopKSettings(dIn, dSae, k, 0, tokens, batch).Validate());
+        var refused = Assert.Throws<ArgumentException>(() => new SaeTrainingSettings(dIn, dSae, k, 0, tokens, batch).Validate());
         Assert.Equal(field, refused.ParamName);
         Assert.StartsWith(field + " is ", refused.Message);
     }
@@ -138,9 +138,9 @@ public sealed class TopKTrainerTests
     {
         using var scratch = new Scratch();
         using var flat = scratch.Activations(100, 12, (_, j) => j);
-        Assert.Contains("do not vary", Assert.Throws<InvalidDataException>(() => new TopKTrainer(Small, flat, [1, 2, 3])).Message);
-        Assert.Contains("row 100", Assert.Throws<ArgumentException>(() => new TopKTrainer(Small, flat, [1, 100])).Message);
-        Assert.Contains("DIn", Assert.Throws<ArgumentException>(() => new TopKTrainer(Small with { DIn = 6 }, flat, [1])).Message);
+        Assert.Contains("do not vary", Assert.Throws<InvalidDataException>(() => new SaeTrainer(Small, flat, [1, 2, 3])).Message);
+        Assert.Contains("row 100", Assert.Throws<ArgumentException>(() => new SaeTrainer(Small, flat, [1, 100])).Message);
+        Assert.Contains("DIn", Assert.Throws<ArgumentException>(() => new SaeTrainer(Small with { DIn = 6 }, flat, [1])).Message);
     }
 
     [Theory]

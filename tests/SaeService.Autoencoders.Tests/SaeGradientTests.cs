@@ -5,7 +5,7 @@ using Xunit;
 namespace SaeService.Autoencoders.Tests;
 
 /// <summary>The hand-written gradient against libtorch's autograd of the loss as it is defined.</summary>
-public sealed unsafe class TopKGradientTests
+public sealed unsafe class SaeGradientTests
 {
     [Theory]
     [InlineData(8, 16, 4, 40, false)]
@@ -86,11 +86,11 @@ public sealed unsafe class TopKGradientTests
         Assert.True((Matrix(p.WDec, p).norm(1) - 1).abs().max().item<float>() < 1e-6);
     }
 
-    private static (TopKGradient, BatchMeasures, torch.Tensor X, double Variance, TopKSettings, TopKParameters) Setup(
+    private static (SaeGradient, BatchMeasures, torch.Tensor X, double Variance, SaeTrainingSettings, SaeParameters) Setup(
         int d, int latents, int k, int rows, int[] dead, bool project)
     {
-        var settings = new TopKSettings(d, latents, k, BatchTokens: rows);
-        var p = new TopKParameters(d, latents);
+        var settings = new SaeTrainingSettings(d, latents, k, BatchTokens: rows);
+        var p = new SaeParameters(d, latents);
         var lanes = new Lanes(2);
         p.Initialise(5, lanes);
         var random = new Random(7);
@@ -110,13 +110,13 @@ public sealed unsafe class TopKGradientTests
             centred.Span[i / d * p.Stride + i % d] = x[i] - p.BDec.Span[i % d];
         }
         var variance = d * 1.1;
-        var gradient = new TopKGradient(settings, p, lanes) { ProjectDecoder = project };
+        var gradient = new SaeGradient(settings, p, lanes) { ProjectDecoder = project };
         var measures = gradient.Compute(centred.Pointer, rows, variance, dead);
         GC.KeepAlive(centred);
         return (gradient, measures, torch.tensor(x).reshape(rows, d), variance, settings, p);
     }
 
-    private static torch.Tensor Loss(torch.Tensor x, torch.Tensor we, torch.Tensor be, torch.Tensor wd, torch.Tensor bd, TopKSettings s, double variance,
+    private static torch.Tensor Loss(torch.Tensor x, torch.Tensor we, torch.Tensor be, torch.Tensor wd, torch.Tensor bd, SaeTrainingSettings s, double variance,
         int[] dead, out double squaredError, out double aux)
     {
         var pre = (x - bd).mm(we.t()) + be;                        // [B, F]
@@ -138,16 +138,16 @@ public sealed unsafe class TopKGradientTests
         return loss + s.AuxCoefficient * auxLoss;
     }
 
-    private static (torch.Tensor We, torch.Tensor Be, torch.Tensor Wd, torch.Tensor Bd) Leaves(TopKParameters p) => (
+    private static (torch.Tensor We, torch.Tensor Be, torch.Tensor Wd, torch.Tensor Bd) Leaves(SaeParameters p) => (
         Matrix(p.WEnc, p).requires_grad_(), torch.tensor(p.BEnc.Span.ToArray()).requires_grad_(),
         Matrix(p.WDec, p).requires_grad_(), torch.tensor(p.BDec.Slice(0, p.DIn).ToArray()).requires_grad_());
 
-    private static torch.Tensor Matrix(AlignedBuffer<float> values, TopKParameters p) =>
+    private static torch.Tensor Matrix(AlignedBuffer<float> values, SaeParameters p) =>
         torch.tensor(values.Span.ToArray()).reshape(p.DSae, p.Stride)[.., ..p.DIn].clone();
 
-    private static torch.Tensor Dense(TopKGradient gradient, Func<TopKParameters, AlignedBuffer<float>> part, TopKParameters p) =>
+    private static torch.Tensor Dense(SaeGradient gradient, Func<SaeParameters, AlignedBuffer<float>> part, SaeParameters p) =>
         Matrix(part(gradient.Gradient), p) * torch.tensor(gradient.Touched.Select(t => t ? 1f : 0).ToArray()).unsqueeze(1);
 
-    private static float[] Masked(TopKGradient gradient) =>
+    private static float[] Masked(SaeGradient gradient) =>
         [.. gradient.Gradient.BEnc.Span.ToArray().Select((g, f) => gradient.Touched[f] ? g : 0)];
 }

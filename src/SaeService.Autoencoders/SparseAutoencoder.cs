@@ -18,7 +18,7 @@ public enum SaeArchitecture
 /// JumpReLU, where b_dec may stay in the encoder's input, and where each x may be normalised first and its x̂ taken back. The scale it was trained with
 /// is folded into the parameters; <see cref="InputScale"/> only tells what it was.
 /// </summary>
-public sealed unsafe class TopKAutoencoder
+public sealed unsafe class SparseAutoencoder
 {
     private const int MostChunkRows = 2048;
     private readonly Lanes lanes;
@@ -33,7 +33,7 @@ public sealed unsafe class TopKAutoencoder
         public readonly int ChunkRows = MostChunkRows;
         public readonly AlignedBuffer<float> X;   // [chunk, stride]
 
-        public Workspace(TopKAutoencoder sae)
+        public Workspace(SparseAutoencoder sae)
         {
             var p = sae.Parameters;
             if (sae.Architecture == SaeArchitecture.TopK)
@@ -51,7 +51,7 @@ public sealed unsafe class TopKAutoencoder
     }
 
     /// <param name="k">0 for an autoencoder without top-k.</param>
-    internal TopKAutoencoder(TopKParameters parameters, int k, float inputScale, float? threshold, Lanes lanes) =>
+    internal SparseAutoencoder(SaeParameters parameters, int k, float inputScale, float? threshold, Lanes lanes) =>
         (Parameters, K, InputScale, Threshold, this.lanes) = (parameters, k, inputScale, threshold, lanes);
 
     public int DIn => Parameters.DIn;
@@ -81,7 +81,7 @@ public sealed unsafe class TopKAutoencoder
     public ReadOnlySpan<float> EncoderRow(int latent) => Parameters.WEnc.Slice((long)latent * Parameters.Stride, DIn);
     public ReadOnlySpan<float> DecoderRow(int latent) => Parameters.WDec.Slice((long)latent * Parameters.Stride, DIn);
 
-    internal TopKParameters Parameters { get; }
+    internal SaeParameters Parameters { get; }
 
     /// <summary>Exact, ties of a top-k going to the lower latent; the same on any number of threads. Calls wait for each other.</summary>
     /// <param name="x">[rows, d]</param>

@@ -4,15 +4,15 @@ namespace SaeService.Autoencoders;
 /// The four parameters of a TopK autoencoder, or anything of their shapes (gradients, moments). Rows are padded with zeros to
 /// <see cref="Stride"/>; every kernel keeps the padding zero.
 /// </summary>
-internal sealed class TopKParameters(int dIn, int dSae)
+internal sealed class SaeParameters(int dIn, int dSae)
 {
     public int DIn { get; } = dIn;
     public int DSae { get; } = dSae;
-    public int Stride { get; } = TopKSettings.Padded(dIn);
-    public AlignedBuffer<float> WEnc { get; } = new((long)dSae * TopKSettings.Padded(dIn));   // [F, stride]
-    public AlignedBuffer<float> WDec { get; } = new((long)dSae * TopKSettings.Padded(dIn));   // [F, stride], unit rows
+    public int Stride { get; } = SaeTrainingSettings.Padded(dIn);
+    public AlignedBuffer<float> WEnc { get; } = new((long)dSae * SaeTrainingSettings.Padded(dIn));   // [F, stride]
+    public AlignedBuffer<float> WDec { get; } = new((long)dSae * SaeTrainingSettings.Padded(dIn));   // [F, stride], unit rows
     public AlignedBuffer<float> BEnc { get; } = new(dSae);                                    // [F]
-    public AlignedBuffer<float> BDec { get; } = new(TopKSettings.Padded(dIn));                // [stride]
+    public AlignedBuffer<float> BDec { get; } = new(SaeTrainingSettings.Padded(dIn));                // [stride]
 
     public IEnumerable<(string Name, int Rows, int Columns, AlignedBuffer<float> Values)> Tensors
     {

@@ -14,11 +14,11 @@ internal readonly record struct BatchMeasures(double SquaredError, double AuxLos
 /// dL/dW_dec[f] = sum a g, dL/da = ⟨g, W_dec[f]⟩, dL/dW_enc[f] = sum dL/da (x - b_dec), with g the gradient at the reconstruction the latent
 /// took part in. b_dec collects sum g of the main reconstruction, minus what reaches it through the encoder's x - b_dec.
 /// </summary>
-internal sealed unsafe class TopKGradient
+internal sealed unsafe class SaeGradient
 {
     private const int RowBlock = 64, LatentBlock = 32, GroupLatents = 32, RowChunk = 128;
-    private readonly TopKParameters p;
-    private readonly TopKSettings settings;
+    private readonly SaeParameters p;
+    private readonly SaeTrainingSettings settings;
     private readonly Lanes lanes;
     private readonly int stride;
     private readonly TopKEncoder encoder;
@@ -31,7 +31,7 @@ internal sealed unsafe class TopKGradient
     private AuxiliaryBuffers? aux;
 
     /// <summary>Only needed, and only allocated, once a latent has died.</summary>
-    private sealed class AuxiliaryBuffers(TopKSettings s, int stride, Lanes lanes)
+    private sealed class AuxiliaryBuffers(SaeTrainingSettings s, int stride, Lanes lanes)
     {
         public readonly TopKEncoder Encoder = new(stride, s.DSae, s.AuxK, s.BatchTokens, lanes);
         public readonly TopKRows Top = new(s.BatchTokens, s.AuxK);
@@ -42,7 +42,7 @@ internal sealed unsafe class TopKGradient
         public bool Fired(int latent) => Index.Start.Pointer[latent + 1] > Index.Start.Pointer[latent];
     }
 
-    public TopKGradient(TopKSettings settings, TopKParameters parameters, Lanes lanes)
+    public SaeGradient(SaeTrainingSettings settings, SaeParameters parameters, Lanes lanes)
     {
         (this.settings, p, this.lanes, stride) = (settings, parameters, lanes, parameters.Stride);
         var (batch, rowBlocks, latentBlocks) = (settings.BatchTokens, Blocks(settings.BatchTokens, RowBlock), Blocks(p.DSae, LatentBlock));
@@ -57,7 +57,7 @@ internal sealed unsafe class TopKGradient
         Touched = new bool[p.DSae];
     }
 
-    public TopKParameters Gradient { get; }
+    public SaeParameters Gradient { get; }
     public TopKRows Top { get; }
 
     /// <summary>Latents with a gradient; the rows of the others in <see cref="Gradient"/> are stale.</summary>
