@@ -3,6 +3,18 @@ namespace SaeService.Contracts;
 /// <summary>What <see cref="JobRequest.Mode"/> decides.</summary>
 public static class JobModes
 {
+    /// <summary>From the fastest to the one that leaves nothing out.</summary>
+    public static IReadOnlyList<string> All { get; } = ["quick", "standard", "full", "thorough"];
+
+    /// <summary>Whether an untrained model of the same architecture goes the whole way too: what a claim needs that the model learnt something.</summary>
+    public static bool Untrained(string mode) => mode is "full" or "thorough";
+
+    /// <summary>Whether the dictionaries of the literature stand beside the autoencoder: identity, PCA, ICA, an untrained autoencoder.</summary>
+    public static bool Comparisons(string mode) => mode is "full" or "thorough";
+
+    /// <summary>Whether the slow estimators of information run: online code lengths, the bound of a network with a hidden layer, clusters.</summary>
+    public static bool SlowEstimators(string mode) => mode == "thorough";
+
     /// <summary>Random dictionaries that each layer's features are compared with.</summary>
     public static int RandomRepeats(string mode) => mode == "quick" ? 1 : 3;
 
