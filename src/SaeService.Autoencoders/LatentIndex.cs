@@ -1,7 +1,7 @@
 namespace SaeService.Autoencoders;
 
 /// <summary>
-/// The top-k of a batch turned round: for each latent the rows it fires on, ascending, with its values (compressed sparse columns). A
+/// The active latents of a batch turned round: for each latent the rows it fires on, ascending, with its values (compressed sparse columns). A
 /// counting sort over fixed chunks of rows, so that both passes run in parallel and the order does not depend on who did them.
 /// </summary>
 internal sealed unsafe class LatentIndex
@@ -24,7 +24,7 @@ internal sealed unsafe class LatentIndex
     public AlignedBuffer<int> Row { get; }        // [nnz]
     public AlignedBuffer<float> Value { get; }    // [nnz]
 
-    public void Build(TopKRows top, int rows)
+    public void Build(ActiveRows active, int rows)
     {
         lanes.For(Chunks, (chunk, _) =>
         {
@@ -32,9 +32,8 @@ internal sealed unsafe class LatentIndex
             new Span<int>(count, latents).Clear();
             for (var i = (int)((long)rows * chunk / Chunks); i < (int)((long)rows * (chunk + 1) / Chunks); i++)
             {
-                var index = top.Index.Pointer + (long)i * top.K;
-                for (var j = 0; j < top.Count.Pointer[i]; j++)
-                    count[index[j]]++;
+                foreach (var latent in active.IndicesOf(i))
+                    count[latent]++;
             }
         });
         var next = 0;
@@ -52,11 +51,11 @@ internal sealed unsafe class LatentIndex
         {
             var at = cursor.Pointer + (long)chunk * latents;
             for (var i = (int)((long)rows * chunk / Chunks); i < (int)((long)rows * (chunk + 1) / Chunks); i++)
-                for (var j = (long)i * top.K; j < (long)i * top.K + top.Count.Pointer[i]; j++)
+                for (var j = active.Start.Pointer[i]; j < active.Start.Pointer[i] + active.Count.Pointer[i]; j++)
                 {
-                    var entry = at[top.Index.Pointer[j]]++;
+                    var entry = at[active.Index.Pointer[j]]++;
                     Row.Pointer[entry] = i;
-                    Value.Pointer[entry] = top.Value.Pointer[j];
+                    Value.Pointer[entry] = active.Value.Pointer[j];
                 }
         });
     }

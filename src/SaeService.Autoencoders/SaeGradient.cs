@@ -4,16 +4,20 @@ namespace SaeService.Autoencoders;
 /// <param name="SquaredError">sum ‖x̂ - x‖²</param>
 /// <param name="AuxLoss">Squared error of the dead latents on the residual over the variance of the residual; 0 where nothing is dead.</param>
 /// <param name="NonZeros">Latents active on the batch, summed over its tokens.</param>
-/// <param name="SmallestKept">Mean over the tokens of the least value kept.</param>
+/// <param name="SmallestKept">Of a top-k the mean over the tokens of the least value kept, of a batch's top-k the least of all.</param>
 /// <param name="GradientNorm">Global norm after the projection, before the clipping.</param>
 internal readonly record struct BatchMeasures(double SquaredError, double AuxLoss, long NonZeros, double SmallestKept, double GradientNorm);
 
 /// <summary>
 /// Loss and hand-written gradient of a batch. With e = x̂ - x, the loss is ‖e‖² / (B Var) + c AuxK, where AuxK lets the largest dead latents
-/// reconstruct the residual -e (held constant): ‖ê + e‖² / sum ‖e - mean e‖². Only active latents carry gradient:
+/// reconstruct the residual -e (held constant) of some of the tokens: ‖ê + e‖² / sum ‖e - mean e‖². Only active latents carry gradient:
 /// dL/dW_dec[f] = sum a g, dL/da = ⟨g, W_dec[f]⟩, dL/dW_enc[f] = sum dL/da (x - b_dec), with g the gradient at the reconstruction the latent
 /// took part in. b_dec collects sum g of the main reconstruction, minus what reaches it through the encoder's x - b_dec.
 /// </summary>
+/// <remarks>
+/// Matryoshka autoencoders (Bussmann et al. 2025, arXiv 2503.17547) reconstruct with each of n nested prefixes of the latents: the loss is the mean over
+/// them, with e_m of prefix m. A latent takes part in its own prefix and all wider ones, so g there is that of the sum of e_m from its prefix on.
+/// </remarks>
 internal sealed unsafe class SaeGradient
 {
     private const int RowBlock = 64, LatentBlock = 32, GroupLatents = 32, RowChunk = 128;
@@ -21,10 +25,12 @@ internal sealed unsafe class SaeGradient
     private readonly SaeTrainingSettings settings;
     private readonly Lanes lanes;
     private readonly int stride;
-    private readonly TopKEncoder encoder;
+    private readonly int[] prefixes;                         // widths, ascending; the last is F
+    private readonly TopKEncoder? encoder;
+    private readonly BatchTopKEncoder? batchEncoder;
     private readonly LatentIndex index;
-    private readonly AlignedBuffer<float> error;             // [B, stride], e
-    private readonly AlignedBuffer<float> errorSums;         // [row blocks, stride]
+    private readonly AlignedBuffer<float> errors;            // [prefixes, B, stride], sum of e_m from m on
+    private readonly AlignedBuffer<float> errorSums;         // [prefixes, row blocks, stride], their sums over rows
     private readonly AlignedBuffer<float> encoderShare;      // [latent blocks, stride], sum_f dL/db_enc[f] W_enc[f]
     private readonly double[] squares, auxSquares, smallest; // a row block each
     private readonly double[] norms;                         // a latent block each
@@ -33,10 +39,10 @@ internal sealed unsafe class SaeGradient
     /// <summary>Only needed, and only allocated, once a latent has died.</summary>
     private sealed class AuxiliaryBuffers(SaeTrainingSettings s, int stride, Lanes lanes)
     {
-        public readonly TopKEncoder Encoder = new(stride, s.DSae, s.AuxK, s.BatchTokens, lanes);
-        public readonly TopKRows Top = new(s.BatchTokens, s.AuxK);
-        public readonly LatentIndex Index = new(s.DSae, s.BatchTokens, s.AuxK, lanes);
-        public readonly AlignedBuffer<float> Error = new((long)s.BatchTokens * stride);   // [B, stride], ê + e
+        public readonly TopKEncoder Encoder = new(stride, s.DSae, s.AuxK, s.AuxTokens, lanes);
+        public readonly ActiveRows Active = new(s.AuxTokens, s.AuxK);
+        public readonly LatentIndex Index = new(s.DSae, s.AuxTokens, s.AuxK, lanes);
+        public readonly AlignedBuffer<float> Error = new((long)s.AuxTokens * stride);     // [aux tokens, stride], ê + e
         public readonly int[] Cursor = new int[s.DSae];                                   // [dead], into the index
 
         public bool Fired(int latent) => Index.Start.Pointer[latent + 1] > Index.Start.Pointer[latent];
@@ -46,19 +52,23 @@ internal sealed unsafe class SaeGradient
     {
         (this.settings, p, this.lanes, stride) = (settings, parameters, lanes, parameters.Stride);
         var (batch, rowBlocks, latentBlocks) = (settings.BatchTokens, Blocks(settings.BatchTokens, RowBlock), Blocks(p.DSae, LatentBlock));
-        encoder = new(stride, p.DSae, settings.K, batch, lanes);
+        prefixes = [.. settings.Prefixes];
+        if (settings.Architecture == TrainingArchitecture.TopK)
+            encoder = new(stride, p.DSae, settings.K, batch, lanes);
+        else
+            batchEncoder = new(stride, p.DSae, settings.K, batch, lanes);
         index = new(p.DSae, batch, settings.K, lanes);
-        Top = new(batch, settings.K);
+        Active = new(batch, settings.K);
         Gradient = new(p.DIn, p.DSae);
-        error = new((long)batch * stride);
-        errorSums = new((long)rowBlocks * stride);
+        errors = new((long)prefixes.Length * batch * stride);
+        errorSums = new((long)prefixes.Length * rowBlocks * stride);
         encoderShare = new((long)latentBlocks * stride);
         (squares, auxSquares, smallest, norms) = (new double[rowBlocks], new double[rowBlocks], new double[rowBlocks], new double[latentBlocks]);
         Touched = new bool[p.DSae];
     }
 
     public SaeParameters Gradient { get; }
-    public TopKRows Top { get; }
+    public ActiveRows Active { get; }
 
     /// <summary>Latents with a gradient; the rows of the others in <see cref="Gradient"/> are stale.</summary>
     public bool[] Touched { get; }
@@ -74,70 +84,110 @@ internal sealed unsafe class SaeGradient
     /// <param name="dead">Latents of the auxiliary loss, ascending.</param>
     public BatchMeasures Compute(float* x, int rows, double variance, ReadOnlySpan<int> dead)
     {
-        encoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer, p.DSae);
-        encoder.Encode(x, rows, Top);
-        index.Build(Top, rows);
+        var least = Encode(x, rows);
+        index.Build(Active, rows);
         Reconstruct(x, rows);
         var squaredError = Sum(squares, Blocks(rows, RowBlock));
-        var meanGradient = (float)(2 / (rows * variance));
+        var meanGradient = (float)(2 / (rows * variance * prefixes.Length));
 
         var (auxLoss, auxGradient) = (0.0, 0f);
         if (dead.Length > 0 && settings.AuxCoefficient > 0)
         {
             aux ??= new(settings, stride, lanes);
-            var residual = ResidualVariance(squaredError, rows);
-            var auxSquared = ReconstructResidual(x, rows, dead);
+            var auxRows = Math.Min(rows, settings.AuxTokens);
+            var residual = ResidualVariance(auxRows);
+            var auxSquared = ReconstructResidual(x, auxRows, dead);
             if (residual > 0 && auxSquared / residual is var ratio && double.IsFinite(ratio))
                 (auxLoss, auxGradient) = (ratio, (float)(2 * settings.AuxCoefficient / residual));
         }
         var norm = Backward(x, rows, meanGradient, auxGradient, dead);
-        return new(squaredError, auxLoss, index.Start.Pointer[p.DSae], Sum(smallest, Blocks(rows, RowBlock)) / rows, norm);
+        return new(squaredError, auxLoss, index.Start.Pointer[p.DSae], least ?? Sum(smallest, Blocks(rows, RowBlock)) / rows, norm);
     }
 
-    /// <summary>e = sum a W_dec - (x - b_dec), which is x̂ - x.</summary>
+    /// <returns>The least value kept, of a batch's top-k.</returns>
+    private float? Encode(float* x, int rows)
+    {
+        if (batchEncoder is not null)
+        {
+            batchEncoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer);
+            return batchEncoder.Encode(x, rows, Active);
+        }
+        encoder!.Pack(p.WEnc.Pointer, p.BEnc.Pointer, p.DSae);
+        encoder.Encode(x, rows, Active);
+        return null;
+    }
+
+    private float* ErrorOf(int prefix) => errors.Pointer + (long)prefix * settings.BatchTokens * stride;
+
+    private float* ErrorSumOf(int prefix, int block) => errorSums.Pointer + ((long)prefix * Blocks(settings.BatchTokens, RowBlock) + block) * stride;
+
+    /// <summary>e_m = sum over latents of prefix m of a W_dec - (x - b_dec), which is x̂_m - x; and then their sums from the last prefix down.</summary>
     private void Reconstruct(float* x, int rows) => lanes.For(Blocks(rows, RowBlock), (block, _) =>
     {
-        var sums = errorSums.Pointer + (long)block * stride;
-        new Span<float>(sums, stride).Clear();
+        for (var m = 0; m < prefixes.Length; m++)
+            new Span<float>(ErrorSumOf(m, block), stride).Clear();
         var (square, least) = (0.0, 0.0);
         for (var i = block * RowBlock; i < Math.Min(rows, (block + 1) * RowBlock); i++)
         {
-            var e = error.Pointer + (long)i * stride;
-            var (first, n) = ((long)i * Top.K, Top.Count.Pointer[i]);
-            RowKernel.Decode(Top.Index.Pointer + first, Top.Value.Pointer + first, n, p.WDec.Pointer, x + (long)i * stride, -1, e, stride);
+            var (first, end) = (Active.Start.Pointer[i], Active.Start.Pointer[i] + Active.Count.Pointer[i]);
+            var at = first;
+            var e = x + (long)i * stride;
+            for (var m = 0; m < prefixes.Length; m++)
+            {
+                var from = at;
+                var before = e;
+                at = m == prefixes.Length - 1 ? end : EndOfPrefix(at, end, prefixes[m]);
+                e = ErrorOf(m) + (long)i * stride;
+                RowKernel.Decode(Active.Index.Pointer + from, Active.Value.Pointer + from, at - from, p.WDec.Pointer, before, m == 0 ? -1 : 1, e, stride);
+            }
             square += RowKernel.Dot(e, e, stride);
-            RowKernel.Add(sums, e, stride);
-            var min = n == 0 ? 0 : float.MaxValue;
-            for (var j = first; j < first + n; j++)
-                min = Math.Min(min, Top.Value.Pointer[j]);
+            for (var m = prefixes.Length - 1; m >= 0; m--)
+            {
+                if (m < prefixes.Length - 1)
+                    RowKernel.Add(ErrorOf(m) + (long)i * stride, ErrorOf(m + 1) + (long)i * stride, stride);
+                RowKernel.Add(ErrorSumOf(m, block), ErrorOf(m) + (long)i * stride, stride);
+            }
+            var min = end == first ? 0 : float.MaxValue;
+            for (var j = first; j < end; j++)
+                min = Math.Min(min, Active.Value.Pointer[j]);
             least += min;
         }
         (squares[block], smallest[block]) = (square, least);
     });
 
-    /// <summary>sum_b ‖e_b - mean e‖²</summary>
-    private double ResidualVariance(double squaredError, int rows)
+    /// <summary>The first entry from <paramref name="at"/> on whose latent is not below <paramref name="width"/>.</summary>
+    private int EndOfPrefix(int at, int end, int width)
     {
+        while (at < end && Active.Index.Pointer[at] < width)
+            at++;
+        return at;
+    }
+
+    /// <summary>sum_b ‖e_b - mean e‖² over the first <paramref name="rows"/> tokens, which are whole blocks or all.</summary>
+    private double ResidualVariance(int rows)
+    {
+        var (last, blocks) = (prefixes.Length - 1, Blocks(rows, RowBlock));
         var meanSquare = 0.0;
         for (var j = 0; j < p.DIn; j++)
         {
             var sum = 0.0;
-            for (var block = 0; block < Blocks(rows, RowBlock); block++)
-                sum += errorSums.Pointer[(long)block * stride + j];
+            for (var block = 0; block < blocks; block++)
+                sum += ErrorSumOf(last, block)[j];
             meanSquare += sum * sum / rows;
         }
-        return squaredError - meanSquare;
+        return Sum(squares, blocks) - meanSquare;
     }
 
     /// <summary>ê + e of the dead latents' top k_aux; returns its squared sum.</summary>
     private double ReconstructResidual(float* x, int rows, ReadOnlySpan<int> dead)
     {
         var a = aux!;
-        var top = a.Top;
+        var active = a.Active;
+        var error = ErrorOf(prefixes.Length - 1);
         fixed (int* selected = dead)
         {
             a.Encoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer, dead.Length, selected);
-            a.Encoder.Encode(x, rows, top);
+            a.Encoder.Encode(x, rows, active);
             var names = selected;
             var deadCount = dead.Length;
             lanes.For(Blocks(rows, RowBlock), (block, _) =>
@@ -146,10 +196,9 @@ internal sealed unsafe class SaeGradient
                 var (from, to) = (block * RowBlock, Math.Min(rows, (block + 1) * RowBlock));
                 for (var i = from; i < to; i++)
                 {
-                    var (first, n) = ((long)i * top.K, top.Count.Pointer[i]);
-                    for (var j = first; j < first + n; j++)
-                        top.Index.Pointer[j] = names[top.Index.Pointer[j]];
-                    error.Slice((long)i * stride, stride).CopyTo(a.Error.Slice((long)i * stride, stride));
+                    foreach (ref var latent in active.IndicesOf(i))
+                        latent = names[latent];
+                    new ReadOnlySpan<float>(error + (long)i * stride, stride).CopyTo(a.Error.Slice((long)i * stride, stride));
                 }
                 // A group of latents at a time for all rows of the block, whose weights then stay in the cache: a row has many of them.
                 Span<int> cursor = stackalloc int[RowBlock];
@@ -159,14 +208,15 @@ internal sealed unsafe class SaeGradient
                     var last = names[Math.Min(group + GroupLatents, deadCount) - 1];
                     for (var i = from; i < to; i++)
                     {
-                        var (first, start) = ((long)i * top.K, cursor[i - from]);
+                        var (first, start) = (active.Start.Pointer[i], cursor[i - from]);
                         var end = start;
-                        while (end < top.Count.Pointer[i] && top.Index.Pointer[first + end] <= last)
+                        while (end < active.Count.Pointer[i] && active.Index.Pointer[first + end] <= last)
                             end++;
                         cursor[i - from] = end;
                         var e = a.Error.Pointer + (long)i * stride;
                         if (end > start)
-                            RowKernel.Decode(top.Index.Pointer + first + start, top.Value.Pointer + first + start, end - start, p.WDec.Pointer, e, 1, e, stride);
+                            RowKernel.Decode(active.Index.Pointer + first + start, active.Value.Pointer + first + start, end - start, p.WDec.Pointer, e, 1, e,
+                                stride);
                     }
                 }
                 for (var i = from; i < to; i++)
@@ -177,7 +227,7 @@ internal sealed unsafe class SaeGradient
                 auxSquares[block] = square;
             });
         }
-        a.Index.Build(top, rows);
+        a.Index.Build(active, rows);
         return Sum(auxSquares, Blocks(rows, RowBlock));
     }
 
@@ -185,14 +235,17 @@ internal sealed unsafe class SaeGradient
     private double Backward(float* x, int rows, float meanGradient, float auxGradient, ReadOnlySpan<int> dead)
     {
         if (auxGradient != 0)
-            BackwardOfResidual(x, rows, auxGradient, dead);
+            BackwardOfResidual(x, Math.Min(rows, settings.AuxTokens), auxGradient, dead);
         lanes.For(Blocks(p.DSae, LatentBlock), (block, _) =>
         {
             var share = encoderShare.Pointer + (long)block * stride;
             new Span<float>(share, stride).Clear();
             var square = 0.0;
+            var prefix = 0;
             for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
             {
+                while (f >= prefixes[prefix])
+                    prefix++;
                 var ofResidual = auxGradient != 0 && aux!.Fired(f);
                 Touched[f] = Fired(f) || ofResidual;
                 if (!Touched[f])
@@ -202,7 +255,7 @@ internal sealed unsafe class SaeGradient
                 if (!ofResidual)
                     Clear(f);
                 var (from, to) = (index.Start.Pointer[f], index.Start.Pointer[f + 1]);
-                Gradient.BEnc.Pointer[f] += Accumulate(index, from, to, error.Pointer, meanGradient, x, wDec, gEnc, gDec);
+                Gradient.BEnc.Pointer[f] += Accumulate(index, from, to, ErrorOf(prefix), meanGradient, x, wDec, gEnc, gDec);
                 RowKernel.AddScaled(share, Gradient.BEnc.Pointer[f], wEnc, stride);
                 if (ProjectDecoder)
                     RowKernel.AddScaled(gDec, -RowKernel.Dot(gDec, wDec, stride), wDec, stride);
@@ -216,7 +269,7 @@ internal sealed unsafe class SaeGradient
         {
             var g = 0.0;
             for (var block = 0; block < Blocks(rows, RowBlock); block++)
-                g += errorSums.Pointer[(long)block * stride + j];
+                g += ErrorSumOf(0, block)[j];
             g *= meanGradient;
             for (var block = 0; block < norms.Length; block++)
                 g -= encoderShare.Pointer[(long)block * stride + j];

@@ -1,7 +1,7 @@
 namespace SaeService.Autoencoders;
 
 /// <summary>
-/// Bytes that training, judging and using a TopK autoencoder hold, from the shapes that the classes beside this one allocate: F latents, rows of d floats
+/// Bytes that training, judging and using a sparse autoencoder hold, from the shapes that the classes beside this one allocate: F latents, rows of d floats
 /// padded to whole cache lines, B tokens in a step. A test compares them with what is allocated.
 /// </summary>
 public static class SaeMemory
@@ -27,11 +27,27 @@ public static class SaeMemory
             + f * (sizeof(long) + sizeof(int) + sizeof(bool))  // since fired, dead, touched
             + LatentIndex(f, 0)
             + f / 32 * d * sizeof(float);                      // each block of latents' share of b_dec's gradient
-        var batch = 2 * b * d * sizeof(float) + Rows(b, s.K) + LatentIndex(0, b * s.K) + b / 64 * d * sizeof(float);
-        var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, b * s.AuxK) + Rows(b, s.AuxK) + b * d * sizeof(float)
-            + (f > Screens.Screen.DenseShare * s.AuxK ? Packed(d, f) + Scratch(d, s.AuxK, threads, b) : threads * (TopKEncoder.DenseRows + 2L) * f * sizeof(float));
-        return latents + batch + auxiliary + Scratch(d, s.K, threads, b);
+        long prefixes = s.Prefixes.Count, aux = s.AuxTokens;
+        var batch = (1 + prefixes) * b * d * sizeof(float) + Rows(b, s.K) + LatentIndex(0, b * s.K) + prefixes * (b / 64 * d * sizeof(float));
+        var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, aux * s.AuxK) + Rows(aux, s.AuxK) + aux * d * sizeof(float)
+            + Encoding(d, f, s.AuxK, threads, aux);
+        if (s.Architecture == TrainingArchitecture.TopK)
+            return latents + batch + auxiliary + Scratch(d, s.K, threads, b);
+        // More is found of each row than is kept, and the values of all are pooled.
+        var perRow = BatchTopKEncoder.PerRow(s.DSae, s.K);
+        return latents + batch + auxiliary + Encoding(d, f, perRow, threads, b) - Packed(d, f) + Rows(b, perRow) + b * perRow * sizeof(float);
     }
+
+    /// <summary>
+    /// Several autoencoders in one pass: each one's trainer, less what they share.
+    /// </summary>
+    public static long Training(IReadOnlyList<SaeTrainingSettings> sweep, int threads) => sweep.Sum(s => Training(s, threads))
+        + (sweep.Count > 1 ? (2L - sweep.Count) * sweep[0].BatchTokens * SaeTrainingSettings.Padded(sweep[0].DIn) * sizeof(float) : 0);
+
+    // What an encoder holds that screens, or that computes all where that costs no more.
+    private static long Encoding(long d, long latents, int k, int threads, long rows) => latents > Screens.Screen.DenseShare * k
+        ? Packed(d, latents) + Scratch(d, k, threads, rows)
+        : threads * (TopKEncoder.DenseRows + 2L) * latents * sizeof(float);
 
     /// <summary>
     /// What is held beside the trainer while the result is taken and judged: its weights, what encoding takes, rows and their reconstructions, and each

@@ -4,30 +4,63 @@ using System.Text;
 
 namespace SaeService.Autoencoders;
 
+/// <summary>How latents are chosen in training. Names on the wire are those of SAELens.</summary>
+public enum TrainingArchitecture
+{
+    /// <summary><c>topk</c>: the k largest of each token (Gao et al. 2024).</summary>
+    TopK,
+
+    /// <summary><c>batchtopk</c>: the B k largest of a batch of B tokens (Bussmann et al. 2024, arXiv 2412.06410). In use, a JumpReLU.</summary>
+    BatchTopK,
+
+    /// <summary><c>matryoshka_batchtopk</c>: the same, and nested prefixes of the latents each reconstruct (Bussmann et al. 2025, arXiv 2503.17547).</summary>
+    MatryoshkaBatchTopK,
+}
+
 /// <summary>
-/// What a TopK autoencoder is trained with. Every value has a default after Gao et al. (2024, arXiv 2406.04093) and the repairs that later
+/// What an autoencoder is trained with. Every value has a default after Gao et al. (2024, arXiv 2406.04093) and the repairs that later
 /// work made to their recipe; the resolved values are the members without a question mark.
 /// </summary>
 /// <param name="DIn">d_in, width of the activations.</param>
 /// <param name="DSae">d_sae, number of latents.</param>
-/// <param name="K">Latents kept for one token.</param>
-/// <param name="Seed">Of the initial directions and of the order of the tokens.</param>
+/// <param name="K">Latents kept for one token, of a batch's top-k on average.</param>
+/// <param name="Seed">Of the initial directions and, where no other is given, of the order of the tokens.</param>
 /// <param name="TrainTokens">Tokens seen in training, repeated ones counted; rounded up to whole batches.</param>
 /// <param name="BatchTokens">Tokens in a step.</param>
 /// <param name="LearningRate">Peak of the schedule; absent: <see cref="PeakLearningRate"/>.</param>
 public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0, long TrainTokens = 2_000_000, int BatchTokens = 2048, double? LearningRate = null)
 {
+    public TrainingArchitecture Architecture { get; init; }
+
+    /// <summary>Of a Matryoshka autoencoder, the widths of its prefixes, ascending, the last d_sae; absent: <see cref="Prefixes"/>.</summary>
+    public IReadOnlyList<int>? MatryoshkaWidths { get; init; }
+
+    /// <summary>Of the order of the tokens and of the sample that centre and scale come from. Runs that share a pass share it. Absent: <see cref="Seed"/>.</summary>
+    public int? ShuffleSeed { get; init; }
+
     /// <summary>Weight of the auxiliary loss that revives dead latents; 0 turns it off.</summary>
     public double AuxCoefficient { get; init; } = 1.0 / 32;
 
     /// <summary>Dead latents that reconstruct the residual of one token; absent: <see cref="AuxK"/>.</summary>
     public int? AuxLatents { get; init; }
 
+    /// <summary>
+    /// Tokens of a batch whose residual the dead latents reconstruct. A quarter of the batch, whole blocks of 64, is an unbiased estimate of the loss over all
+    /// of it at a quarter of the cost: the tokens are shuffled. Absent: <see cref="AuxTokens"/>.
+    /// </summary>
+    public int? AuxBatchTokens { get; init; }
+
     /// <summary>Tokens without a positive value after which a latent is dead; absent: <see cref="DeadAfter"/>.</summary>
     public long? DeadAfterTokens { get; init; }
 
     /// <summary>Global norm to which the gradient is clipped, after the projection of the decoder's part.</summary>
     public double ClipNorm { get; init; } = 1.0;
+
+    /// <summary>Widths that reconstruct: d_sae alone, or of a Matryoshka autoencoder by default 1, 3, 7, 15 and 32 parts in 32 of it.</summary>
+    public IReadOnlyList<int> Prefixes => Architecture != TrainingArchitecture.MatryoshkaBatchTopK ? [DSae]
+        : MatryoshkaWidths ?? [.. new[] { 1, 3, 7, 15, 32 }.Select(parts => (int)((long)DSae * parts / 32)).Where(width => width > 0).Distinct()];
+
+    public int OrderSeed => ShuffleSeed ?? Seed;
 
     public long Steps => (TrainTokens + BatchTokens - 1) / BatchTokens;
     public long TotalTokens => Steps * BatchTokens;
@@ -46,6 +79,9 @@ public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0,
 
     /// <summary>The power of two next to d_in / 2, at most d_sae.</summary>
     public int AuxK => Math.Min(DSae, AuxLatents ?? (int)Math.Pow(2, Math.Max(0, Math.Round(Math.Log2(DIn / 2.0)))));
+
+    /// <summary>A quarter of the batch in whole blocks of 64, or all of a small one.</summary>
+    public int AuxTokens => Math.Min(BatchTokens, ((AuxBatchTokens ?? BatchTokens / 4) + 63) / 64 * 64);
 
     /// <summary>10 million tokens, or 5 % of the budget where that is less.</summary>
     public long DeadAfter => DeadAfterTokens ?? Math.Min(10_000_000, Math.Max(1, TotalTokens / 20));
@@ -72,11 +108,17 @@ public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0,
         Check(K <= DSae, nameof(K), K, $"at most DSae = {DSae}");
         Check(TrainTokens is >= 1 and <= 1_000_000_000_000, nameof(TrainTokens), TrainTokens, "from 1 to 10^12");
         Check(BatchTokens is >= 1 and <= 1 << 20, nameof(BatchTokens), BatchTokens, "from 1 to 1048576");
-        var widest = Math.Max(Padded(DIn), Math.Max(K, AuxK));
+        var widest = Math.Max(Padded(DIn) * Prefixes.Count, Math.Max(Architecture == TrainingArchitecture.TopK ? K : BatchTopKEncoder.PerRow(DSae, K), AuxK));
         Check((long)BatchTokens * widest <= int.MaxValue / 2, nameof(BatchTokens), BatchTokens, $"at most {int.MaxValue / 2 / widest} at this width");
         Check(LearningRate is null or > 0 and <= 1, nameof(LearningRate), LearningRate, "above 0 and at most 1");
         Check(AuxCoefficient is >= 0 and <= 10, nameof(AuxCoefficient), AuxCoefficient, "from 0 to 10");
         Check(AuxLatents is null or >= 1 and <= 4096, nameof(AuxLatents), AuxLatents, "from 1 to 4096");
+        Check(AuxBatchTokens is null or >= 1, nameof(AuxBatchTokens), AuxBatchTokens, "at least 1");
+        Check(MatryoshkaWidths is null || Architecture == TrainingArchitecture.MatryoshkaBatchTopK, nameof(MatryoshkaWidths), "given",
+            $"absent for the architecture {Architecture}");
+        Check(MatryoshkaWidths is null || (MatryoshkaWidths.Count is >= 1 and <= 32 && MatryoshkaWidths[0] >= 1 && MatryoshkaWidths[^1] == DSae
+            && MatryoshkaWidths.Zip(MatryoshkaWidths.Skip(1)).All(pair => pair.First < pair.Second)), nameof(MatryoshkaWidths),
+            MatryoshkaWidths is null ? null : string.Join(", ", MatryoshkaWidths.Take(33)), $"1 to 32 widths, ascending, from 1 up, the last DSae = {DSae}");
         Check(DeadAfterTokens is null or >= 1, nameof(DeadAfterTokens), DeadAfterTokens, "at least 1");
         Check(ClipNorm > 0, nameof(ClipNorm), ClipNorm, "above 0");
         return this;
@@ -86,7 +128,7 @@ public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0,
     public string Hash()
     {
         var text = string.Create(CultureInfo.InvariantCulture,
-            $"topk-1|{DIn}|{DSae}|{K}|{Seed}|{Steps}|{BatchTokens}|{PeakLearningRate:R}|{AuxCoefficient:R}|{AuxK}|{DeadAfter}|{ClipNorm:R}");
+            $"sae-2|{Architecture}|{string.Join(',', Prefixes)}|{DIn}|{DSae}|{K}|{Seed}|{OrderSeed}|{Steps}|{BatchTokens}|{PeakLearningRate:R}|{AuxCoefficient:R}|{AuxK}|{AuxTokens}|{DeadAfter}|{ClipNorm:R}");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
     }
 

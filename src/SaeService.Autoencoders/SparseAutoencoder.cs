@@ -28,7 +28,7 @@ public sealed unsafe class SparseAutoencoder
     private sealed class Workspace
     {
         public readonly TopKEncoder? TopK;
-        public readonly TopKRows? Top;
+        public readonly ActiveRows? Top;
         public readonly ThresholdEncoder? Threshold;
         public readonly int ChunkRows = MostChunkRows;
         public readonly AlignedBuffer<float> X;   // [chunk, stride]
@@ -38,7 +38,7 @@ public sealed unsafe class SparseAutoencoder
             var p = sae.Parameters;
             if (sae.Architecture == SaeArchitecture.TopK)
             {
-                (TopK, Top) = (new TopKEncoder(p.Stride, p.DSae, sae.K, ChunkRows, sae.lanes), new TopKRows(ChunkRows, sae.K));
+                (TopK, Top) = (new TopKEncoder(p.Stride, p.DSae, sae.K, ChunkRows, sae.lanes), new ActiveRows(ChunkRows, sae.K));
                 TopK.Pack(p.WEnc.Pointer, p.BEnc.Pointer, p.DSae);
             }
             else
@@ -107,10 +107,7 @@ public sealed unsafe class SparseAutoencoder
                 }
                 workspace.TopK!.Encode(workspace.X.Pointer, n, workspace.Top!);
                 for (var i = 0; i < n; i++)
-                {
-                    var count = workspace.Top!.Count.Pointer[i];
-                    codes.Add(workspace.Top.Index.Slice((long)i * K, count), workspace.Top.Value.Slice((long)i * K, count));
-                }
+                    codes.Add(workspace.Top!.IndicesOf(i), workspace.Top.ValuesOf(i));
             }
             return codes.Build(scales);
         }

@@ -2,15 +2,6 @@ using SaeService.Autoencoders.Screens;
 
 namespace SaeService.Autoencoders;
 
-/// <summary>The top-k of a batch: row i has <c>Count[i]</c> latents at i * K, ascending by index, with their values, all above 0.</summary>
-internal sealed class TopKRows(int rows, int k)
-{
-    public int K { get; } = k;
-    public AlignedBuffer<int> Count { get; } = new(rows);
-    public AlignedBuffer<int> Index { get; } = new((long)rows * k);
-    public AlignedBuffer<float> Value { get; } = new((long)rows * k);
-}
-
 /// <summary>
 /// Exact top-k of ReLU(W x + b), where of equal <see cref="PreActivation"/>s the lower latent wins.
 /// The <see cref="Screen"/> goes over all latents, tile by tile, and its <see cref="Candidates"/> are what is within its error of the k largest;
@@ -90,8 +81,18 @@ internal sealed unsafe class TopKEncoder
 
     /// <param name="x">[rows, d], centred.</param>
     /// <param name="rows">At most the maximum named at construction.</param>
-    /// <param name="result">Overwritten.</param>
-    public void Encode(float* x, int rows, TopKRows result)
+    /// <param name="result">Overwritten; each row at its own start.</param>
+    public void Encode(float* x, int rows, ActiveRows result)
+    {
+        Fill(x, rows, result, null);
+        if (!Dense)
+            LearnThreshold(x, rows, result);
+    }
+
+    /// <summary>The k largest of each row as far as they are above <paramref name="floor"/>, which is at least 0.</summary>
+    public void EncodeAbove(float* x, int rows, ActiveRows result, float floor) => Fill(x, rows, result, floor);
+
+    private void Fill(float* x, int rows, ActiveRows result, float? floor)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, maxRows);
         if (Dense)
@@ -110,19 +111,19 @@ internal sealed unsafe class TopKEncoder
             {
                 var row = x + (long)(first + i) * d;
                 mine.Row.Pointer[i] = first + i;
-                mine.Guess.Pointer[i] = alpha > 0 ? alpha * MathF.Sqrt(RowKernel.Dot(row, row, d)) : 0;
+                mine.Guess.Pointer[i] = floor ?? (alpha > 0 ? alpha * MathF.Sqrt(RowKernel.Dot(row, row, d)) : 0);
             }
-            var again = Block(x, mine, mine.Row.Pointer, count, result);
+            var again = Block(x, mine, mine.Row.Pointer, count, result, guessed: floor is null);
             if (again == 0)
                 return;
             mine.Guess.Slice(0, again).Clear();
-            Block(x, mine, mine.Again.Pointer, again, result);
+            Block(x, mine, mine.Again.Pointer, again, result, guessed: false);
         });
-        LearnThreshold(x, rows, result);
     }
 
+    /// <param name="guessed">Whether k values are wanted even where fewer are above <see cref="Scratch.Guess"/>.</param>
     /// <returns>How many rows (listed in <see cref="Scratch.Again"/>) had fewer than k values above a guessed threshold.</returns>
-    private int Block(float* x, Scratch s, int* rowIds, int count, TopKRows result)
+    private int Block(float* x, Scratch s, int* rowIds, int count, ActiveRows result, bool guessed)
     {
         int tileRows = Screening.TileRows, tileLatents = Screening.TileLatents, tiles = (count + tileRows - 1) / tileRows, tileBytes = tileRows * Screening.RowBytes;
         for (var i = 0; i < tiles * tileRows; i++)
@@ -154,14 +155,15 @@ internal sealed unsafe class TopKEncoder
             else
                 n = AmongAll(x + (long)row * d, s);
             n = TopK.Select(values, indices, n, k, out var least);
-            if (s.Guess.Pointer[i] > 0 && !(least > s.Guess.Pointer[i]))
+            if (guessed && s.Guess.Pointer[i] > 0 && !(least > s.Guess.Pointer[i]))
             {
                 s.Again.Pointer[again++] = row;
                 continue;
             }
+            var floor = guessed ? 0 : s.Guess.Pointer[i];
             var kept = 0;
             for (var j = 0; j < n; j++)
-                if (values[j] > 0)
+                if (values[j] > floor)
                 {
                     result.Index.Pointer[(long)row * k + kept] = indices[j];
                     result.Value.Pointer[(long)row * k + kept++] = values[j];
@@ -172,7 +174,7 @@ internal sealed unsafe class TopKEncoder
     }
 
     /// <summary>All pre-activations of a few rows at a time, a group of latents at a time, and then the k largest of each row.</summary>
-    private void EncodeDense(float* x, int rows, TopKRows result) => lanes.For((rows + DenseRows - 1) / DenseRows, (block, lane) =>
+    private void EncodeDense(float* x, int rows, ActiveRows result) => lanes.For((rows + DenseRows - 1) / DenseRows, (block, lane) =>
     {
         var s = dense[lane] is { } mine && mine.Stride >= latents + 8 ? mine : dense[lane] = new(latents + 8);
         var (first, count) = (block * DenseRows, Math.Min(DenseRows, rows - (block * DenseRows)));
@@ -256,7 +258,7 @@ internal sealed unsafe class TopKEncoder
     }
 
     /// <summary>Next batch's guess: what all but about one row in a hundred of (the start of) this one would have passed.</summary>
-    private void LearnThreshold(float* x, int rows, TopKRows result)
+    private void LearnThreshold(float* x, int rows, ActiveRows result)
     {
         Span<float> ratios = stackalloc float[Math.Min(rows, 512)];
         for (var i = 0; i < ratios.Length; i++)

@@ -51,30 +51,31 @@ internal sealed class TrainerState(SaeParameters parameters, SaeParameters first
 internal sealed record RunIdentity(string Settings, string Rows, float[] Mean, float Scale, double Variance);
 
 /// <summary>
-/// A trainer's state as one safetensors file. Doubles and counters are tensors, not text, so that nothing is rounded.
+/// The state of the trainers of a pass as one safetensors file; those of the second are named "1.", and so on. Doubles and counters are tensors, not text, so that nothing is rounded.
 /// </summary>
 internal static class TrainerCheckpoint
 {
-    private const string Format = "saeservice.topk-trainer.1";
+    private const string Format = "saeservice.sae-trainer.2";
     private const int CurveColumns = 6;
 
-    public static void Save(string path, TrainerState state, RunIdentity run)
+    public static void Save(string path, IReadOnlyList<TrainerState> states, RunIdentity run)
     {
-        var tensors = new List<TensorSource>
+        List<TensorSource> tensors = [TensorSource.Of<float>("mean", DType.F32, [run.Mean.Length], run.Mean)];
+        for (var i = 0; i < states.Count; i++)
         {
-            TensorSource.Of<float>("mean", DType.F32, [run.Mean.Length], run.Mean),
-            TensorSource.Of<long>("since_fired", DType.I64, [state.SinceFired.Length], state.SinceFired),
-            TensorSource.Of<long>("counters", DType.I64, [state.Counters.Length], state.Counters),
-            TensorSource.Of<double>("scalars", DType.F64, [state.Scalars.Length], state.Scalars),
-            TensorSource.Of<double>("curve", DType.F64, [state.Curve.Count, CurveColumns], state.Curve.SelectMany(Numbers).ToArray()),
-        };
-        foreach (var (prefix, group) in Groups(state))
-            foreach (var (name, rows, columns, values) in group.Tensors)
-                tensors.Add(new(prefix + name, DType.F32, [rows, columns], stream =>
-                {
-                    for (var r = 0; r < rows; r++)
-                        stream.Write(MemoryMarshal.AsBytes(values.Slice((long)r * group.Stride, columns)));
-                }));
+            var (state, of) = (states[i], Prefix(i));
+            tensors.Add(TensorSource.Of<long>(of + "since_fired", DType.I64, [state.SinceFired.Length], state.SinceFired));
+            tensors.Add(TensorSource.Of<long>(of + "counters", DType.I64, [state.Counters.Length], state.Counters));
+            tensors.Add(TensorSource.Of<double>(of + "scalars", DType.F64, [state.Scalars.Length], state.Scalars));
+            tensors.Add(TensorSource.Of<double>(of + "curve", DType.F64, [state.Curve.Count, CurveColumns], state.Curve.SelectMany(Numbers).ToArray()));
+            foreach (var (prefix, group) in Groups(state))
+                foreach (var (name, rows, columns, values) in group.Tensors)
+                    tensors.Add(new(of + prefix + name, DType.F32, [rows, columns], stream =>
+                    {
+                        for (var r = 0; r < rows; r++)
+                            stream.Write(MemoryMarshal.AsBytes(values.Slice((long)r * group.Stride, columns)));
+                    }));
+        }
         SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>
         {
             ["format"] = Format,
@@ -85,7 +86,7 @@ internal static class TrainerCheckpoint
         });
     }
 
-    public static void Load(string path, TrainerState state, RunIdentity run)
+    public static void Load(string path, IReadOnlyList<TrainerState> states, RunIdentity run)
     {
         using var file = SafetensorsFile.Open(path);
         string Text(string key) => file.Metadata.GetValueOrDefault(key, "");
@@ -101,23 +102,31 @@ internal static class TrainerCheckpoint
             || Text("variance") != run.Variance.ToString("R", CultureInfo.InvariantCulture))
             throw new InvalidDataException($"{path} is a checkpoint over other activations: their centre or scale differs");
 
+        for (var i = 0; i < states.Count; i++)
+            Load(file, states[i], Prefix(i));
+    }
+
+    private static string Prefix(int trainer) => trainer == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{trainer}.");
+
+    private static void Load(SafetensorsFile file, TrainerState state, string of)
+    {
         foreach (var (prefix, group) in Groups(state))
             foreach (var (name, rows, columns, values) in group.Tensors)
             {
-                var bytes = Bytes(file, prefix + name, DType.F32, [rows, columns]);
+                var bytes = Bytes(file, of + prefix + name, DType.F32, [rows, columns]);
                 for (var r = 0; r < rows; r++)
                     bytes.Slice(r * columns * sizeof(float), columns * sizeof(float))
                         .CopyTo(MemoryMarshal.AsBytes(values.Slice((long)r * group.Stride, columns)));
             }
-        Read(file, "since_fired", state.SinceFired, [state.SinceFired.Length]);
+        Read(file, of + "since_fired", state.SinceFired, [state.SinceFired.Length]);
         var (counters, scalars) = (state.Counters, state.Scalars);
-        Read(file, "counters", counters, [counters.Length]);
-        Read(file, "scalars", scalars, [scalars.Length]);
+        Read(file, of + "counters", counters, [counters.Length]);
+        Read(file, of + "scalars", scalars, [scalars.Length]);
         (state.Counters, state.Scalars) = (counters, scalars);
         if (state.Step < 0 || state.Batches < 0 || state.Batches > state.Step)
-            throw new InvalidDataException($"{path}: counters say step {state.Step} with {state.Batches} batches since the last point of the curve");
-        var points = file.Tensors.TryGetValue("curve", out var entry) && entry.Shape.Length == 2 ? entry.Shape[0] : 0;
-        var curve = Bytes(file, "curve", DType.F64, [points, CurveColumns]);
+            throw new InvalidDataException($"{file.Path}: counters say step {state.Step} with {state.Batches} batches since the last point of the curve");
+        var points = file.Tensors.TryGetValue(of + "curve", out var entry) && entry.Shape.Length == 2 ? entry.Shape[0] : 0;
+        var curve = Bytes(file, of + "curve", DType.F64, [points, CurveColumns]);
         state.Curve.Clear();
         for (var i = 0; i < points; i++)
         {

@@ -8,16 +8,20 @@ namespace SaeService.Autoencoders.Tests;
 public sealed unsafe class SaeGradientTests
 {
     [Theory]
-    [InlineData(8, 16, 4, 40, false)]
-    [InlineData(8, 16, 4, 40, true)]
-    [InlineData(32, 128, 8, 200, false)]
-    [InlineData(32, 128, 8, 200, true)]
-    [InlineData(17, 70, 5, 131, true)]
-    public void Every_parameter_has_the_gradient_of_autograd(int d, int latents, int k, int rows, bool withDead)
+    [InlineData(TrainingArchitecture.TopK, 8, 16, 4, 40, false)]
+    [InlineData(TrainingArchitecture.TopK, 8, 16, 4, 40, true)]
+    [InlineData(TrainingArchitecture.TopK, 32, 128, 8, 200, false)]
+    [InlineData(TrainingArchitecture.TopK, 32, 128, 8, 200, true)]
+    [InlineData(TrainingArchitecture.TopK, 17, 70, 5, 131, true)]
+    [InlineData(TrainingArchitecture.BatchTopK, 32, 128, 8, 200, false)]
+    [InlineData(TrainingArchitecture.BatchTopK, 17, 70, 5, 431, true)]
+    [InlineData(TrainingArchitecture.MatryoshkaBatchTopK, 32, 128, 8, 200, false)]
+    [InlineData(TrainingArchitecture.MatryoshkaBatchTopK, 17, 70, 5, 431, true)]
+    public void Every_parameter_has_the_gradient_of_autograd(TrainingArchitecture architecture, int d, int latents, int k, int rows, bool withDead)
     {
         using var scope = torch.NewDisposeScope();
         int[] dead = withDead ? [.. Enumerable.Range(0, latents).Where(f => f % 3 == 1)] : [];
-        var (gradient, measures, x, variance, settings, p) = Setup(d, latents, k, rows, dead, project: false);
+        var (gradient, measures, x, variance, settings, p) = Setup(d, latents, k, rows, dead, project: false, architecture);
         var (we, be, wd, bd) = Leaves(p);
         var loss = Loss(x, we, be, wd, bd, settings, variance, dead, out var squaredError, out var aux);
         loss.backward();
@@ -25,6 +29,8 @@ public sealed unsafe class SaeGradientTests
         Assert.Equal(squaredError, measures.SquaredError, squaredError * 1e-5);
         Assert.Equal(aux, measures.AuxLoss, Math.Max(1e-12, aux * 1e-4));
         Assert.Equal(withDead, measures.AuxLoss > 0);
+        Assert.Equal(architecture == TrainingArchitecture.MatryoshkaBatchTopK ? 5 : 1, settings.Prefixes.Count);
+        Assert.True(settings.AuxTokens < rows || rows <= 64);
         foreach (var (name, expected, actual) in new[]
         {
             ("W_enc", we.grad!, Dense(gradient, g => g.WEnc, p)), ("W_dec", wd.grad!, Dense(gradient, g => g.WDec, p)),
@@ -87,9 +93,9 @@ public sealed unsafe class SaeGradientTests
     }
 
     private static (SaeGradient, BatchMeasures, torch.Tensor X, double Variance, SaeTrainingSettings, SaeParameters) Setup(
-        int d, int latents, int k, int rows, int[] dead, bool project)
+        int d, int latents, int k, int rows, int[] dead, bool project, TrainingArchitecture architecture = TrainingArchitecture.TopK)
     {
-        var settings = new SaeTrainingSettings(d, latents, k, BatchTokens: rows);
+        var settings = new SaeTrainingSettings(d, latents, k, BatchTokens: rows) { Architecture = architecture };
         var p = new SaeParameters(d, latents);
         var lanes = new Lanes(2);
         p.Initialise(5, lanes);
@@ -120,19 +126,22 @@ public sealed unsafe class SaeGradientTests
         int[] dead, out double squaredError, out double aux)
     {
         var pre = (x - bd).mm(we.t()) + be;                        // [B, F]
-        var (values, indices) = pre.topk(s.K, 1);
-        var codes = torch.zeros_like(pre).scatter(1, indices, values.relu());
+        var among = s.Architecture == TrainingArchitecture.TopK ? pre : pre.reshape(1, -1);
+        var (values, indices) = among.topk(s.Architecture == TrainingArchitecture.TopK ? s.K : s.K * (int)x.shape[0], 1);
+        var codes = torch.zeros_like(among).scatter(1, indices, values.relu()).reshape(pre.shape);
         var error = codes.mm(wd) + bd - x;                         // [B, d]
         squaredError = error.square().sum().item<float>();
-        var loss = error.square().sum() / (x.shape[0] * variance);
+        var loss = torch.zeros([]);
+        foreach (var width in s.Prefixes)
+            loss += (codes[.., ..width].mm(wd[..width]) + bd - x).square().sum() / (x.shape[0] * variance * s.Prefixes.Count);
         aux = 0;
         if (dead.Length == 0)
             return loss;
         var names = torch.tensor(dead.Select(f => (long)f).ToArray());
-        var deadPre = pre.index_select(1, names);
+        var deadPre = pre.index_select(1, names)[..s.AuxTokens];
         (values, indices) = deadPre.topk(Math.Min(s.AuxK, dead.Length), 1);
         var deadCodes = torch.zeros_like(deadPre).scatter(1, indices, values.relu());
-        var residual = -error.detach();
+        var residual = -error.detach()[..s.AuxTokens];
         var auxLoss = (deadCodes.mm(wd.index_select(0, names)) - residual).square().sum() / (residual - residual.mean([0L], keepdim: true)).square().sum();
         aux = auxLoss.item<float>();
         return loss + s.AuxCoefficient * auxLoss;

@@ -6,15 +6,17 @@ namespace SaeService.Autoencoders.Tests;
 public sealed class SaeMemoryTests
 {
     [Theory]
-    [InlineData(64, 4096, 16, 512)]
-    [InlineData(200, 1600, 32, 4096)]
-    [InlineData(17, 8192, 8, 64)]
-    public void Training_holds_what_the_shapes_say(int dIn, int dSae, int k, int batch)
+    [InlineData(64, 4096, 16, 512, TrainingArchitecture.TopK)]
+    [InlineData(200, 1600, 32, 4096, TrainingArchitecture.TopK)]
+    [InlineData(17, 8192, 8, 64, TrainingArchitecture.TopK)]
+    [InlineData(64, 4096, 16, 2048, TrainingArchitecture.BatchTopK)]
+    [InlineData(200, 1600, 32, 4096, TrainingArchitecture.MatryoshkaBatchTopK)]
+    public void Training_holds_what_the_shapes_say(int dIn, int dSae, int k, int batch, TrainingArchitecture architecture)
     {
         using var scratch = new Scratch();
         using var activations = scratch.Noise(300, dIn);
         // Every latent that misses one batch is dead, so that the auxiliary buffers come too.
-        var settings = new SaeTrainingSettings(dIn, dSae, k, TrainTokens: 8L * batch, BatchTokens: batch) { DeadAfterTokens = 1 };
+        var settings = new SaeTrainingSettings(dIn, dSae, k, TrainTokens: 8L * batch, BatchTokens: batch) { DeadAfterTokens = 1, Architecture = architecture };
         var before = GC.GetAllocatedBytesForCurrentThread();
         var trainer = new SaeTrainer(settings, activations, [.. Enumerable.Range(0, 300)], threads: 1);
         trainer.Step();

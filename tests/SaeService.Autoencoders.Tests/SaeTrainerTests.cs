@@ -134,6 +134,19 @@ public sealed class SaeTrainerTests
     }
 
     [Fact]
+    public void Widths_of_a_Matryoshka_are_checked()
+    {
+        var s = new SaeTrainingSettings(12, 64, 2) { Architecture = TrainingArchitecture.MatryoshkaBatchTopK };
+        Assert.Equal([2, 6, 14, 30, 64], s.Validate().Prefixes);
+        Assert.Equal([8, 64], (s with { MatryoshkaWidths = [8, 64] }).Validate().Prefixes);
+        Assert.Equal([64], (s with { Architecture = TrainingArchitecture.BatchTopK }).Validate().Prefixes);
+        foreach (var widths in new int[][] { [], [8], [64, 8], [0, 64], [8, 8, 64], [8, 65] })
+            Assert.Equal("MatryoshkaWidths", Assert.Throws<ArgumentException>(() => (s with { MatryoshkaWidths = widths }).Validate()).ParamName);
+        Assert.Equal("MatryoshkaWidths",
+            Assert.Throws<ArgumentException>(() => (s with { Architecture = TrainingArchitecture.TopK, MatryoshkaWidths = [64] }).Validate()).ParamName);
+    }
+
+    [Fact]
     public void Activations_without_variance_and_rows_outside_the_file_are_refused()
     {
         using var scratch = new Scratch();

@@ -112,7 +112,7 @@ public sealed unsafe class TopKEncoderTests
             for (var i = 0; i < rows; i++)
                 for (var j = 0; j < d; j++)
                     x.Slice((long)i * p.Stride, d)[j] = input(i, j);
-            var top = new TopKRows(rows, k);
+            var top = new ActiveRows(rows, k);
             // The second time from guessed thresholds.
             for (var round = 0; round < 2; round++)
             {
