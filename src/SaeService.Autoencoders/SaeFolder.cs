@@ -9,7 +9,8 @@ namespace SaeService.Autoencoders;
 /// <param name="DatasetPath">What the model was run on.</param>
 /// <param name="ContextSize">Tokens in a context.</param>
 /// <param name="PrependBos">Whether a context began with the model's BOS token.</param>
-public sealed record SaeSource(string ModelName, string HookName, string DatasetPath, int ContextSize, bool PrependBos);
+/// <param name="TrainedAs">Architecture in training, where it is another than in use: <c>batchtopk</c>, <c>matryoshka_batchtopk</c>.</param>
+public sealed record SaeSource(string ModelName, string HookName, string DatasetPath, int ContextSize, bool PrependBos, string? TrainedAs = null);
 
 /// <summary>The layouts that are read and written; each is described where it is, in Formats/.</summary>
 public enum SaeFormat

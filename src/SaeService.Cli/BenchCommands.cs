@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using SaeService.Autoencoders;
 using SaeService.Autoencoders.Toy;
 using SaeService.Contracts;
 using Spectre.Console;
@@ -34,6 +35,12 @@ internal static class BenchCommands
             AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => [0],
         };
+        var architecture = new Option<string[]>("--architecture")
+        {
+            Description = $"Of the autoencoders: {string.Join(", ", Architectures.Trained)}; with several, every case is run with each",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [Architectures.Trained[0]],
+        };
         var rate = new Option<double?>("--learning-rate") { Description = "Peak learning rate, instead of the trainer's own" };
         var threads = new Option<int?>("--threads") { Description = "All processors where absent; the results do not depend on it" };
         var folder = new Option<DirectoryInfo>("--folder")
@@ -48,7 +55,7 @@ internal static class BenchCommands
         };
         var command = new Command("toy", "Train on toy data with a known dictionary and say how much of it was found, beside what others' code found")
         {
-            generator, n, k, steps, batch, blocks, seed, rate, threads, folder, json,
+            generator, n, k, architecture, steps, batch, blocks, seed, rate, threads, folder, json,
         };
         command.SetAction((parsed, ct) => Task.Run(() =>
         {
@@ -58,10 +65,11 @@ internal static class BenchCommands
             var results = new List<ToyResult>();
             try
             {
-                foreach (var s in parsed.GetRequiredValue(seed))
+                foreach (var (s, kind) in parsed.GetRequiredValue(seed).SelectMany(s => parsed.GetRequiredValue(architecture), (s, name) => (s, Architectures.Parse(name))))
                 {
                     var run = new ToyRun(parsed.GetValue(steps), s)
                     {
+                        Architecture = kind,
                         Batch = parsed.GetValue(batch),
                         TrainBlocks = parsed.GetValue(blocks),
                         LearningRate = parsed.GetValue(rate),
@@ -72,7 +80,7 @@ internal static class BenchCommands
                         results.Add(result);
                         if (!machine)
                             Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                                $"{result.Generator} n {result.N} k {result.K} seed {result.Seed}: mcc {result.Mcc:F3}, {result.Seconds:F0} s"));
+                                $"{result.Generator} {result.Architecture} n {result.N} k {result.K} seed {result.Seed}: mcc {result.Mcc:F3}, {result.Seconds:F0} s"));
                     }, ct);
                 }
             }
@@ -112,7 +120,7 @@ internal static class BenchCommands
         {
             foreach (var r in group)
                 table.AddRow(r.Generator, Text(r.N), Text(r.K), Text(r.Mmcs, 3), Text(r.Mcc, 3), Text(r.Fvu, 4), Text(r.Dead), Text(r.F1, 3),
-                    Text(r.Seconds, 0), $"ours, seed {r.Seed}");
+                    Text(r.Seconds, 0), $"ours, {r.Architecture}, seed {r.Seed}");
             var floor = group.First();
             AddGrey(table, floor.Generator, floor.N, null, floor.RandomMmcs, floor.RandomMcc, null, null, null, "random directions: the floor");
             foreach (var p in floor.Peers)

@@ -103,7 +103,11 @@ public sealed record TaskProfiles(string Task, IReadOnlyList<LabelProfile> Profi
 /// <summary>One layer of the document, with its autoencoder's training curve.</summary>
 public sealed record LayerDocument(Guid JobId, LayerFindings Layer, SaeProvenance Sae, SaeTraining Training);
 
-public sealed record SaeTraining(double Seconds, double TokensPerSecond, IReadOnlyList<TrainingPoint> Curve, IReadOnlyList<int> DensityHistogram);
+public sealed record SaeTraining(double Seconds, double TokensPerSecond, IReadOnlyList<TrainingPoint> Curve, IReadOnlyList<int> DensityHistogram)
+{
+    /// <summary>Of <c>sae.variants</c>, in that order; null where there are none. Seconds and pace are those of the pass they share.</summary>
+    public IReadOnlyList<SaeTraining>? Variants { get; init; }
+}
 
 /// <param name="Fvu">Of the training batches since the last point.</param>
 /// <param name="AuxLoss">Normalised loss of the dead latents' reconstruction of the residual.</param>

@@ -87,8 +87,14 @@ public sealed record SaeSettings
     /// <summary>Of <see cref="Id"/>: the folder in it, with <c>{layer}</c> or <c>{block}</c> as in <see cref="Path"/>. Default its root.</summary>
     public string? Folder { get; init; }
 
-    /// <summary><c>topk</c>.</summary>
+    /// <summary>
+    /// <c>topk</c> (default): k latents on each token. <c>batchtopk</c>: k on average, the largest of a batch (Bussmann et al. 2024); in use, and as it is
+    /// exported, a JumpReLU. <c>matryoshka_batchtopk</c>: the same, and nested prefixes of the latents each reconstruct (Bussmann et al. 2025).
+    /// </summary>
     public string? Architecture { get; init; }
+
+    /// <summary>Of <c>matryoshka_batchtopk</c>: widths of the prefixes, ascending, the last d_sae. Default 1, 3, 7, 15 and 32 parts in 32 of d_sae.</summary>
+    public IReadOnlyList<int>? MatryoshkaWidths { get; init; }
 
     /// <summary>d_sae / d_in. Default 8. Give this or <see cref="DSae"/>.</summary>
     public int? Expansion { get; init; }
@@ -108,6 +114,26 @@ public sealed record SaeSettings
     /// <summary>Peak learning rate. Absent: 2e-4 / sqrt(d_sae / 2^14), raised for short runs by sqrt(10^5 / steps), at most tenfold and to 8e-3.</summary>
     public double? LearningRate { get; init; }
 
+    public int? Seed { get; init; }
+
+    /// <summary>
+    /// More autoencoders of each layer, trained in the same pass over its activations: other seeds, k, widths or architectures. Features, labels and cells are
+    /// of the first; of these the quality is in <c>provenance.sae[].variants</c> and the weights at <c>/layers/{layer}/sae?variant=1</c>. At most 15.
+    /// </summary>
+    public IReadOnlyList<SaeVariant>? Variants { get; init; }
+}
+
+/// <summary>What an autoencoder of <see cref="SaeSettings.Variants"/> has of its own; everything else is as <see cref="SaeSettings"/> say.</summary>
+public sealed record SaeVariant
+{
+    public string? Architecture { get; init; }
+    public IReadOnlyList<int>? MatryoshkaWidths { get; init; }
+    public int? Expansion { get; init; }
+    public int? DSae { get; init; }
+    public int? K { get; init; }
+    public double? LearningRate { get; init; }
+
+    /// <summary>Of the initial directions; the order of the tokens is that of the pass.</summary>
     public int? Seed { get; init; }
 }
 

@@ -47,8 +47,8 @@ public sealed record DataProvenance(string Name, IReadOnlyList<FileHash> Files, 
 /// <param name="Fvu">Fraction of variance unexplained; x̂ = mean gives 1.</param>
 /// <param name="L0">Mean number of active latents a token.</param>
 /// <param name="Dead">Share of latents that fired on no held-out token.</param>
-/// <param name="Arch"><c>topk</c>, <c>standard</c> (ReLU) or <c>jumprelu</c>.</param>
-/// <param name="K">0 where the architecture has none.</param>
+/// <param name="Arch">As trained here, <c>topk</c>, <c>batchtopk</c> or <c>matryoshka_batchtopk</c>; of others' <c>topk</c>, <c>standard</c> (ReLU) or <c>jumprelu</c>.</param>
+/// <param name="K">0 where the architecture has none; of a batch's top-k, latents on an average token in training.</param>
 /// <param name="TrainTokens">Here; 0 where it was trained elsewhere, and so is the seed.</param>
 /// <param name="Gate"><c>pass</c> or <c>unfaithful</c> (FVU above 0.3, or less than 0.9 of the loss recovered where that was measured).</param>
 /// <param name="Sha256">Of the weights as they are exported.</param>
@@ -79,6 +79,9 @@ public sealed record SaeProvenance(int Layer, string Arch, int K, int DSae, int 
 
     /// <summary>Null where it was not measured; the caveats say why.</summary>
     public SplicedLoss? Splice { get; init; }
+
+    /// <summary>What was trained beside it (<c>sae.variants</c>), in that order; null where nothing was.</summary>
+    public IReadOnlyList<SaeProvenance>? Variants { get; init; }
 }
 
 /// <summary>

@@ -9,9 +9,9 @@ internal static class JobDisk
     /// <param name="checkpoints">Whether training takes long enough to write any.</param>
     public static Dictionary<string, long> Of(JobSize size, bool checkpoints)
     {
-        var sae = JobShapes.Sae(size);
         double words = size.Words, tasks = size.Labels.Count;
-        var autoencoder = SaeMemory.Weights(sae.DIn, sae.DSae);
+        var all = JobShapes.Saes(size);
+        var autoencoder = all.Sum(s => SaeMemory.Weights(s.DIn, s.DSae));
         var codes = (long)(size.Layers * (8 * JobShapes.NonZeros(size) + 8 * words));
         var labels = (long)Labellings(size);
         return new()
@@ -20,7 +20,7 @@ internal static class JobDisk
             ["autoencoders"] = size.Layers * autoencoder,
             // Where training takes long enough for any, of the layer that is trained last, the new one written before the old one goes; what comes of the
             // layer later takes their place.
-            ["checkpoint"] = !checkpoints ? 0 : Math.Max(0, 2 * SaeMemory.Checkpoint(sae.DIn, sae.DSae) - autoencoder - codes - labels),
+            ["checkpoint"] = !checkpoints ? 0 : Math.Max(0, 2 * all.Sum(s => SaeMemory.Checkpoint(s.DIn, s.DSae)) - autoencoder - codes - labels),
             ["codes"] = codes,
             ["corpus"] = (long)(5 * size.Tokens + words * (50 + 4 * tasks) + words * (40 + 12 * tasks)),
             ["labels"] = labels,

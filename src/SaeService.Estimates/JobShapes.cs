@@ -8,12 +8,11 @@ internal static class JobShapes
     /// <summary>Part of the words that probes train on and features are labelled on; the rest is split in two.</summary>
     public const double TrainShare = 0.6;
 
-    /// <summary>What a request leaves open is taken as by default.</summary>
-    public static SaeTrainingSettings Sae(JobSize size)
-    {
-        var (asked, d) = (size.Request.Sae ?? new(), size.Model.DModel);
-        return new SaeTrainingSettings(d, asked.DSae ?? (asked.Expansion ?? 8) * d, asked.K ?? 32, asked.Seed ?? 0, asked.TrainTokens ?? 0, asked.BatchTokens ?? 2048);
-    }
+    /// <summary>The autoencoder that a layer's features are of.</summary>
+    public static SaeTrainingSettings Sae(JobSize size) => Saes(size)[0];
+
+    /// <summary>All that are trained of a layer.</summary>
+    public static IReadOnlyList<SaeTrainingSettings> Saes(JobSize size) => RequestedTraining.Of(size.Request.Sae, size.Model.DModel);
 
     /// <summary>
     /// Active features of the words of a layer. The tokens of a word share few of theirs: on two models, a token beyond the first brought 0.7 and 0.9 of its k.

@@ -31,7 +31,8 @@ internal static class StageMemory
             [StageKind.Prepare] = Bytes(2 * corpus + Tokenizer(size)),
             [StageKind.Capture] = Bytes(corpus + 5 * tokens * size.Layers + Model(size, worker)
                 + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value))),
-            [StageKind.Train] = Bytes(corpus + filters + SaeMemory.Training(sae, worker.Threads) + SaeMemory.Judging(sae, worker.Threads)),
+            [StageKind.Train] = Bytes(corpus + filters + SaeMemory.Training(JobShapes.Saes(size), worker.Threads)
+                + JobShapes.Saes(size).Max(s => SaeMemory.Judging(s, worker.Threads))),
             [StageKind.Encode] = Bytes(corpus + weights + encoding + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
             // Codes by word and by feature, for the labels and again for the cards; the vocabulary's directions and their effects.
             [StageKind.Label] = Bytes(corpus + labelling + codes + weights + Tokenizer(size) + size.Model.VocabularySize * (3 * d + 4 * 512) * 4 + f * 1500),

@@ -32,8 +32,8 @@ internal static class StageTime
             [StageKind.Prepare] = Overhead + words * 25e-6 + tokens * 3e-6 + (size.Model.WeightBytes ?? size.Model.Parameters * 4) / 1e9,
             [StageKind.Capture] = Overhead + tokens * (2 * blocks / (ModelRate * cores) + layers * d * 4 / 1e9),
             // A step: the encoder's product, k rows of decoder forward and backward, and Adam over all latents.
-            [StageKind.Train] = layers * (Overhead + sae.TotalTokens * (2 * d * f + 16 * d * sae.K) / (EncoderRate * cores)
-                + sae.Steps * f * d * 2 * 2e-9 / cores),
+            [StageKind.Train] = layers * (Overhead + JobShapes.Saes(size).Sum(s => s.TotalTokens * (2 * d * s.DSae + 16 * d * s.K) / (EncoderRate * cores)
+                + s.Steps * s.DSae * d * 2 * 2e-9 / cores)),
             [StageKind.Encode] = layers * (Overhead + pieces * 2 * d * f / (EncoderRate * cores) + codes * 40e-9),
             [StageKind.Label] = layers * (Overhead + counting + f * 400e-6),
             [StageKind.Inform] = layers * (Overhead + JobShapes.ProbeWords(size) * d * labels * 4 * 3 * 60 / (ProbeRate * cores)),

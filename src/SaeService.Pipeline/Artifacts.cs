@@ -25,6 +25,9 @@ public static class Artifacts
     public const string SaeConfig = "cfg.json";
     public const string SaeWeights = "sae_weights.safetensors";
 
+    /// <summary>Either of the two, of variant 1, 2 and so on.</summary>
+    public static string OfVariant(string name, int variant) => variant == 0 ? name : $"variant-{variant}.{name}";
+
     /// <summary>encode: sparse codes of the words.</summary>
     public const string Codes = "codes.bin";
 

@@ -25,11 +25,12 @@ internal static class Inputs
     public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
 
     /// <summary>A layer's trained autoencoder; its two files lie under keys of their own and are read as the one folder they are.</summary>
-    public static SparseAutoencoder Autoencoder(StageContext context, int layer)
+    /// <param name="variant">0: the layer's own.</param>
+    public static SparseAutoencoder Autoencoder(StageContext context, int layer, int variant = 0)
     {
         using var folder = new TemporaryFolder();
         foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })
-            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, name));
+            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, Artifacts.OfVariant(name, variant)));
         return SaeFolder.LoadSaeLens(folder.Path, context.Worker.Threads);
     }
 

@@ -42,6 +42,22 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
         Assert.False(request.KeepActivations);
     }
 
+    [Fact]
+    public async Task Variants_have_what_they_name_and_the_rest_of_the_first()
+    {
+        using var answer = await PostAsync("""
+            {"model":{"id":"tiny"},"dataset":{"id":"mini"},"sae":{"k":4,"architecture":"matryoshka_batchtopk","matryoshka_widths":[32,128],"seed":7,
+             "variants":[{"seed":8},{"expansion":2},{"architecture":"topk","k":5},{"d_sae":100}]}}
+            """);
+        Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+        var sae = (await ApiFixture.ReadAsync<Job>(answer)).Request.Sae!;
+        Assert.Equal(["matryoshka_batchtopk", "matryoshka_batchtopk", "topk", "matryoshka_batchtopk"], sae.Variants!.Select(v => v.Architecture));
+        Assert.Equal([(128, 4, 8), (32, 4, 7), (128, 5, 7), (100, 4, 7)], sae.Variants!.Select(v => (v.DSae!.Value, v.K!.Value, v.Seed!.Value)));
+        Assert.Equal([32, 128], sae.Variants![0].MatryoshkaWidths!);
+        Assert.Null(sae.Variants[1].MatryoshkaWidths);
+        Assert.Null(sae.Variants[3].Expansion);
+    }
+
     [Theory]
     [InlineData("\"model\":{\"id\":\"nowhere\"}", ProblemCodes.UnknownModel, "$.model.id")]
     [InlineData("\"model\":{\"id\":\"\"}", ProblemCodes.UnknownModel, "$.model.id")]
@@ -82,6 +98,17 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("\"context_length\":1", ProblemCodes.InvalidRequest, "$.context_length")]
     [InlineData("\"sae\":{\"k\":129}", ProblemCodes.InvalidRequest, "$.sae.k")]
     [InlineData("\"sae\":{\"k\":0}", ProblemCodes.InvalidRequest, "$.sae.k")]
+    [InlineData("\"sae\":{\"architecture\":\"gated\"}", ProblemCodes.InvalidRequest, "$.sae.architecture")]
+    [InlineData("\"sae\":{\"matryoshka_widths\":[64,128]}", ProblemCodes.InvalidRequest, "$.sae.matryoshka_widths")]
+    [InlineData("\"sae\":{\"architecture\":\"matryoshka_batchtopk\",\"matryoshka_widths\":[64,64,128]}", ProblemCodes.InvalidRequest, "$.sae.matryoshka_widths")]
+    [InlineData("\"sae\":{\"architecture\":\"matryoshka_batchtopk\",\"matryoshka_widths\":[64]}", ProblemCodes.InvalidRequest, "$.sae.matryoshka_widths")]
+    [InlineData("\"sae\":{\"variants\":[{\"seed\":1},{}]}", ProblemCodes.InvalidRequest, "$.sae.variants[1]")]
+    [InlineData("\"sae\":{\"variants\":[{\"seed\":1},{\"seed\":1}]}", ProblemCodes.InvalidRequest, "$.sae.variants[1]")]
+    [InlineData("\"sae\":{\"variants\":[null]}", ProblemCodes.InvalidRequest, "$.sae.variants[0]")]
+    [InlineData("\"sae\":{\"variants\":[{\"k\":129}]}", ProblemCodes.InvalidRequest, "$.sae.variants[0].k")]
+    [InlineData("\"sae\":{\"variants\":[{\"d_sae\":2147483647}]}", ProblemCodes.InvalidRequest, "$.sae.variants[0].d_sae")]
+    [InlineData("\"sae\":{\"variants\":[{\"d_sae\":64,\"expansion\":4}]}", ProblemCodes.InvalidRequest, "$.sae.variants[0].d_sae")]
+    [InlineData("\"sae\":{\"path\":\"tiny\",\"variants\":[{\"seed\":1}]}", ProblemCodes.InvalidRequest, "$.sae.variants")]
     [InlineData("\"sae\":{\"expansion\":8,\"d_sae\":100}", ProblemCodes.InvalidRequest, "$.sae.d_sae")]
     [InlineData("\"sae\":{\"expansion\":1000000000}", ProblemCodes.InvalidRequest, "$.sae.expansion")]
     [InlineData("\"sae\":{\"d_sae\":2147483647}", ProblemCodes.InvalidRequest, "$.sae.d_sae")]
@@ -91,7 +118,6 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("\"sae\":{\"learning_rate\":1e300}", ProblemCodes.InvalidRequest, "$.sae.learning_rate")]
     [InlineData("\"sae\":{\"learning_rate\":\"fast\"}", ProblemCodes.InvalidRequest, "$.sae.learning_rate")]
     [InlineData("\"sae\":{\"seed\":-1}", ProblemCodes.InvalidRequest, "$.sae.seed")]
-    [InlineData("\"sae\":{\"architecture\":\"gated\"}", ProblemCodes.InvalidRequest, "$.sae.architecture")]
     [InlineData("\"sae\":{\"path\":\"sae-{block}\"}", ProblemCodes.InvalidRequest, "$.sae.path")] // all layers, 0 among them
     [InlineData("\"sae\":{\"path\":\"sae-1\"}", ProblemCodes.InvalidRequest, "$.sae.path")] // one for three layers
     [InlineData("\"sae\":{\"path\":\"sae-{n}\"}", ProblemCodes.InvalidRequest, "$.sae.path")]

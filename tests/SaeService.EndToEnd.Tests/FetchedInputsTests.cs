@@ -61,7 +61,7 @@ public sealed class FetchedInputsTests
 
         string Request(string model, string dataset) => $$"""
             { "model": { "id": "{{model}}" }, "dataset": { "id": "{{dataset}}", "max_words": 9000 }, "layers": [0, 3], "mode": "quick",
-              "sae": { "train_tokens": 100000 }, "information": { "max_train_words": 3000, "bootstrap_samples": 100 } }
+              "sae": { "train_tokens": 100000, "variants": [{ "seed": 1 }, { "architecture": "batchtopk", "k": 12 }] }, "information": { "max_train_words": 3000, "bootstrap_samples": 100 } }
             """;
         var fetched = await client.SubmitAsync(Request("org/grammar", "grammar"), ct);
         Assert.Empty(Directory.Exists(Path.Combine(home, "hub", "catalogue--grammar")) ? Directory.GetFiles(Path.Combine(home, "hub", "catalogue--grammar"), "*.conllu", SearchOption.AllDirectories) : []);
@@ -82,12 +82,24 @@ public sealed class FetchedInputsTests
         Assert.True(File.Exists(Path.Combine(home, "hub", "models--org--grammar", "snapshots", repo.Commit, "model.safetensors")));
         Assert.All(hub.CdnRequests, r => Assert.Null(r.Authorization));
 
+        // Trained in the same pass, and each a file of its own.
+        var variants = right["provenance"]!["sae"]![1]!["variants"]!.AsArray();
+        Assert.Equal([("topk", 1), ("batchtopk", 0)], variants.Select(v => (v!["arch"]!.GetValue<string>(), v["seed"]!.GetValue<int>())));
+        Assert.InRange(variants[1]!["l0"]!.GetValue<double>(), 6, 18);
+        Assert.All(variants, v => Assert.InRange(v!["fvu"]!.GetValue<double>(), 0.01, 0.9));
+        var batch = await ExportAsync(client, here, 3, jumpRelu: false, ct, variant: 2);
+        Assert.Equal(variants[1]!["sha256"]!.GetValue<string>(), FakeHub.Sha256(batch["sae_weights.safetensors"]));
+        var exported = JsonNode.Parse(batch["cfg.json"])!;
+        Assert.Equal(("jumprelu", "batchtopk"), (exported["architecture"]!.GetValue<string>(), exported["metadata"]!["training_architecture"]!.GetValue<string>()));
+        var curves = JsonNode.Parse(await client.Http.GetStringAsync($"/v1/jobs/{here}/layers/3", ct))!["training"]!["variants"]!.AsArray();
+        Assert.All(curves, c => Assert.NotEmpty(c!["curve"]!.AsArray()));
+
         // The autoencoders of that job, put on the hub: one as it was exported, the other as the JumpReLU that its threshold makes of it.
         var saes = hub.Add("models/org/saes@main", new FakeRepo(FakeHub.CommitOf(8)));
         foreach (var layer in new[] { 0, 3 })
             foreach (var (name, bytes) in await ExportAsync(client, here, layer, jumpRelu: layer == 3, ct))
                 saes.With($"layer-{layer}/{name}", bytes);
-        var named = await client.SubmitAsync(Request("sample", "sample").Replace("\"train_tokens\": 100000", "\"id\": \"org/saes\", \"folder\": \"layer-{layer}\"", StringComparison.Ordinal), ct);
+        var named = await client.SubmitAsync(Request("sample", "sample").Replace("\"train_tokens\": 100000, \"variants\": [{ \"seed\": 1 }, { \"architecture\": \"batchtopk\", \"k\": 12 }]", "\"id\": \"org/saes\", \"folder\": \"layer-{layer}\"", StringComparison.Ordinal), ct);
         ended = await client.WaitForEndAsync(named, ct);
         Assert.True(ended["status"]!.GetValue<string>() == "succeeded", ended.ToJsonString());
         var loaded = await DocumentAsync(named);
@@ -112,10 +124,10 @@ public sealed class FetchedInputsTests
     }
 
     /// <summary>The two files of a layer's autoencoder as the interface gives them.</summary>
-    private static async Task<Dictionary<string, byte[]>> ExportAsync(Client client, string job, int layer, bool jumpRelu, CancellationToken ct)
+    private static async Task<Dictionary<string, byte[]>> ExportAsync(Client client, string job, int layer, bool jumpRelu, CancellationToken ct, int variant = 0)
     {
         var files = new Dictionary<string, byte[]>();
-        using var zip = new ZipArchive(new MemoryStream(await client.Http.GetByteArrayAsync($"/v1/jobs/{job}/layers/{layer}/sae", ct)));
+        using var zip = new ZipArchive(new MemoryStream(await client.Http.GetByteArrayAsync($"/v1/jobs/{job}/layers/{layer}/sae?variant={variant}", ct)));
         foreach (var entry in zip.Entries)
         {
             await using var stream = await entry.OpenAsync(ct);

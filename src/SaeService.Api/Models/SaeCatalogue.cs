@@ -27,7 +27,8 @@ public sealed class SaeCatalogue(ServiceSettings settings, HubSource hub)
         foreach (var (name, value) in new (string, object?)[]
         {
             ("architecture", asked.Architecture), ("expansion", asked.Expansion), ("d_sae", asked.DSae), ("k", asked.K), ("train_tokens", asked.TrainTokens),
-            ("batch_tokens", asked.BatchTokens), ("learning_rate", asked.LearningRate), ("seed", asked.Seed),
+            ("batch_tokens", asked.BatchTokens), ("learning_rate", asked.LearningRate), ("seed", asked.Seed), ("matryoshka_widths", asked.MatryoshkaWidths),
+            ("variants", asked.Variants),
         })
             if (value is not null)
                 errors.Add(ProblemCodes.InvalidRequest, $"$.sae.{name}", "is of training, and what sae.path or sae.id names is trained already");

@@ -2,7 +2,6 @@ using SaeService.Api.Access;
 using SaeService.Api.Datasets;
 using SaeService.Api.Models;
 using SaeService.Api.Webhooks;
-using SaeService.Autoencoders;
 using SaeService.Contracts;
 
 namespace SaeService.Api.Requests;
@@ -53,7 +52,7 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
             Hook = check.OneOf(request.Hook, s_hooks, "$.hook"),
             ContextLength = check.Range(request.ContextLength, Math.Min(512, model?.ContextLength ?? 512), 8, model?.ContextLength ?? 1 << 20, "$.context_length",
                 model is null ? null : "the model's own limit"),
-            Sae = pretrained?.Settings ?? Sae(request.Sae ?? new SaeSettings(), model, check, errors),
+            Sae = pretrained?.Settings ?? SaeResolver.Resolve(request.Sae ?? new SaeSettings(), model?.DModel, check, errors),
             Labels = Labels(request.Labels ?? new LabelSettings(), check),
             Information = Information(request.Information ?? new InformationSettings(), check),
             Mode = Mode(request.Mode, check, errors),
@@ -129,37 +128,6 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
         foreach (var twice in parts.GroupBy(part => part).Where(g => g.Count() > 1))
             errors.Add(ProblemCodes.InvalidRequest, "$.dataset.split", $"'{Shown(twice.Key)}' is named twice");
         return asked;
-    }
-
-    private static SaeSettings Sae(SaeSettings asked, Model? model, Checks check, RequestErrors errors)
-    {
-        const int MaxExpansion = 256;
-        var dIn = model?.DModel;
-        int? expansion = asked.DSae is null || asked.Expansion is not null
-            ? check.Range(asked.Expansion, 8, 1, MaxExpansion, "$.sae.expansion")
-            : null;
-        int? dSae = asked.DSae is { } named
-            ? check.Range(named, named, 2, dIn is { } d ? Math.Min((long)d * MaxExpansion, int.MaxValue) : int.MaxValue, "$.sae.d_sae")
-            : dIn is { } input ? (int)Math.Min((long)input * expansion!.Value, int.MaxValue) : null;
-        if (asked.DSae is not null && expansion is not null && dIn is not null && (long)dIn * expansion != dSae)
-            errors.Add(ProblemCodes.InvalidRequest, "$.sae.d_sae", $"{dSae} is not expansion {expansion} x d_in {dIn}; give one of the two");
-        var k = check.Range(asked.K, Math.Min(Math.Clamp((dIn ?? 512) / 16, 8, 32), dSae ?? 32), 1, int.MaxValue, "$.sae.k");
-        if (k > dSae)
-            errors.Add(ProblemCodes.InvalidRequest, "$.sae.k", $"{k} is more than d_sae, {dSae}");
-        var batch = check.Range(asked.BatchTokens, 2048, 16, 1 << 17, "$.sae.batch_tokens");
-        var tokens = check.Range(asked.TrainTokens, 2_000_000, batch, 100_000_000_000, "$.sae.train_tokens", $"at least one batch of {batch}");
-        return asked with
-        {
-            Architecture = check.OneOf(asked.Architecture, ["topk"], "$.sae.architecture"),
-            // Where d_sae was given and is no multiple of d_in there is no such whole number.
-            Expansion = expansion ?? (dIn is { } width && dSae % width == 0 ? dSae / width : null),
-            DSae = dSae,
-            K = k,
-            TrainTokens = tokens,
-            BatchTokens = batch,
-            LearningRate = check.Between(asked.LearningRate, SaeTrainingSettings.DefaultLearningRate(dSae ?? 16384, (tokens + batch - 1) / batch), 1e-8, 1, "$.sae.learning_rate"),
-            Seed = check.Range(asked.Seed, 0, 0, int.MaxValue, "$.sae.seed"),
-        };
     }
 
     private static LabelSettings Labels(LabelSettings asked, Checks check) => asked with

@@ -82,27 +82,31 @@ public static class ExportEndpoints
         }
     }
 
-    private static async Task GetSae(Guid id, int layer, SaeDbContext db, ArtifactStore artifacts, HttpContext context, string? format = null)
+    /// <param name="variant">Of <c>sae.variants</c>, from 1; 0: the layer's own.</param>
+    private static async Task GetSae(Guid id, int layer, SaeDbContext db, ArtifactStore artifacts, HttpContext context, string? format = null, int variant = 0)
     {
         if (format is not (null or "saelens"))
             throw ProblemMetadataExtensions.Parameter("format", "is not known; known: saelens");
+        if (variant < 0)
+            throw ProblemMetadataExtensions.Parameter("variant", "must be 0, the layer's own, or the number of one of sae.variants");
         var ct = context.RequestAborted;
         var job = await JobHead.RequireAsync(db, id, context);
         job.RequireLayer(layer);
         await job.RequireStageAsync(db, StageKind.Train, layer, ct);
         var files = new List<ArtifactRow>();
-        foreach (var name in new[] { "cfg.json", "sae_weights.safetensors" })
-            files.Add(await FindAsync(db, id, StageKind.Train, layer, name, ct));
+        string[] names = ["cfg.json", "sae_weights.safetensors"];
+        foreach (var name in names)
+            files.Add(await FindAsync(db, id, StageKind.Train, layer, variant == 0 ? name : $"variant-{variant}.{name}", ct));
         if (StoredDocument.NotModified(context, files[1].Sha256))
             return;
         context.Response.ContentType = "application/zip";
-        context.Response.Headers.ContentDisposition = $"attachment; filename=\"sae-layer-{layer}.zip\"";
+        context.Response.Headers.ContentDisposition = $"attachment; filename=\"sae-layer-{layer}{(variant == 0 ? "" : $"-variant-{variant}")}.zip\"";
         // The archive writes its small headers synchronously; the weights go the other way.
         context.Features.GetRequiredFeature<IHttpBodyControlFeature>().AllowSynchronousIO = true;
         await using var zip = await ZipArchive.CreateAsync(context.Response.Body, ZipArchiveMode.Create, leaveOpen: true, entryNameEncoding: null, ct);
-        foreach (var file in files)
+        foreach (var (name, file) in names.Zip(files))
         {
-            var entry = zip.CreateEntry(file.Name, CompressionLevel.NoCompression); // weights do not compress
+            var entry = zip.CreateEntry(name, CompressionLevel.NoCompression); // weights do not compress
             entry.LastWriteTime = file.CreatedAt;
             await using var target = await entry.OpenAsync(ct);
             await using var source = artifacts.Open(file.Key);

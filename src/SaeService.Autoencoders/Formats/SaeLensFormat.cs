@@ -135,7 +135,7 @@ internal static class SaeLensFormat
         if (sae.Thresholds is { } thresholds)
             tensors.Add(SaeTensors.Vector("threshold", thresholds));
         SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), tensors, new Dictionary<string, string> { ["format"] = "pt" });
-        var architecture = sae.Architecture switch { SaeArchitecture.TopK => "topk", SaeArchitecture.Standard => "standard", _ => "jumprelu" };
+        var architecture = Architectures.NameOf(sae.Architecture);
         SaeTensors.WriteJson(Path.Combine(folder, ConfigFile), json =>
         {
             json.WriteString("architecture", architecture);
@@ -188,7 +188,7 @@ internal static class SaeLensFormat
             json.WriteNumber("l0", mean);
         if (deadLatents is { } dead)
             json.WriteNumber("num_dead_features", dead);
-        json.WriteString("training_architecture", architecture);
+        json.WriteString("training_architecture", source.TrainedAs ?? architecture);
         json.WriteStartObject("training_architecture_details");
         json.WriteEndObject();
         json.WriteEndObject();

@@ -13,6 +13,8 @@ public sealed record ToyCase(string Generator, int N, int K);
 /// <param name="Seed">Of the data, and of the autoencoder and the order of its rows.</param>
 public sealed record ToyRun(int Steps = 1500, int Seed = 0)
 {
+    public TrainingArchitecture Architecture { get; init; }
+
     /// <summary>Rows of a batch.</summary>
     public int Batch { get; init; } = 4096;
 
@@ -30,6 +32,7 @@ public sealed record ToyRun(int Steps = 1500, int Seed = 0)
 }
 
 /// <summary>One trained autoencoder, held against the truth and judged on rows that it was not trained on.</summary>
+/// <param name="Architecture"><c>topk</c>, <c>batchtopk</c> or <c>matryoshka_batchtopk</c>.</param>
 /// <param name="Dead">Latents silent on the held-out rows.</param>
 /// <param name="TrueL0">Features that fire on a held-out row.</param>
 /// <param name="NormRatio">Mean ‖x̂‖ / ‖x‖: below 1, the reconstruction shrinks.</param>
@@ -38,7 +41,7 @@ public sealed record ToyRun(int Steps = 1500, int Seed = 0)
 /// <param name="Seconds">Of training alone.</param>
 /// <param name="GenerateSeconds">Of writing the file of rows, which other autoencoders on the same data share.</param>
 /// <param name="Peers">Figures of others for the same generator, n and k.</param>
-public sealed record ToyResult(string Generator, int N, int K, int Seed, int Steps, int Batch, long DistinctRows, double LearningRate,
+public sealed record ToyResult(string Generator, string Architecture, int N, int K, int Seed, int Steps, int Batch, long DistinctRows, double LearningRate,
     double Mmcs, double Mcc, double Uniqueness, double Fvu, int Dead, double L0, double TrueL0, double NormRatio,
     double Precision, double Recall, double F1, double RandomMmcs, double RandomMcc, double Seconds, double GenerateSeconds,
     IReadOnlyList<PeerResult> Peers);
@@ -113,7 +116,10 @@ public static class ToyBenchmark
     }
 
     private static SaeTrainingSettings SettingsOf(ToyCase toy, ToyRun run, int dim) =>
-        new SaeTrainingSettings(dim, toy.N, toy.K, run.Seed, (long)run.Steps * run.Batch, run.Batch, run.LearningRate).Validate();
+        new SaeTrainingSettings(dim, toy.N, toy.K, run.Seed, (long)run.Steps * run.Batch, run.Batch, run.LearningRate)
+        {
+            Architecture = run.Architecture,
+        }.Validate();
 
     private static ToyResult Train(ToyCase toy, ToyRun run, ToyGenerator generator, ActivationFile activations, CancellationToken cancel)
     {
@@ -131,7 +137,7 @@ public static class ToyBenchmark
         var found = Recovery(generator, sae);
         var quality = Quality.Evaluate(sae, activations, [.. Enumerable.Range(trainRows, TestBlocks * ToyGenerator.BlockRows)]);
         var (agreement, trueL0) = Agreement(generator, sae, found, run.TrainBlocks);
-        return new(toy.Generator, toy.N, toy.K, run.Seed, run.Steps, run.Batch, trainRows, settings.PeakLearningRate,
+        return new(toy.Generator, Architectures.NameOf(run.Architecture), toy.N, toy.K, run.Seed, run.Steps, run.Batch, trainRows, settings.PeakLearningRate,
             found.Mmcs, found.Mcc, found.Uniqueness, quality.Fvu, quality.Dead, quality.L0, trueL0, quality.NormRatio,
             agreement.Precision, agreement.Recall, agreement.F1, floor.Mmcs, floor.Mcc, seconds, 0,
             [.. PeerResult.All.Where(p => p.Generator == toy.Generator && p.N == toy.N && (p.K ?? toy.K) == toy.K)]);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using SaeService.Autoencoders;
 using SaeService.Contracts;
+using SaeService.Estimates;
 using SaeService.Storage;
 
 namespace SaeService.Pipeline.Stages;
@@ -23,32 +24,40 @@ internal static class TrainStage
         var test = filters.Tokens(corpus, layer, test: true);
         if (Pretrained.IsAsked(context.Request))
             return Evaluate(context, activations, test);
-        var settings = SettingsOf(context, activations.Dim);
+        var settings = RequestedTraining.Of(context.Request.Sae, activations.Dim);
         var train = filters.Tokens(corpus, layer, test: false);
 
         var watch = Stopwatch.StartNew();
-        var trainer = Begin(context, settings, activations, train);
-        var resumedAt = trainer.TokensSeen;
+        var sweep = Begin(context, settings, activations, train);
+        var resumedAt = sweep.TokensSeen;
         var saved = TimeSpan.Zero;
         do
         {
-            var seen = trainer.TokensSeen - resumedAt;
-            context.Progress((double)trainer.TokensSeen / trainer.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds),
+            var seen = sweep.TokensSeen - resumedAt;
+            context.Progress((double)sweep.TokensSeen / sweep.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds),
                 resumedAt == 0 ? null : $"resumed from the checkpoint at {resumedAt} tokens");
             if (watch.Elapsed - saved > TimeSpan.FromSeconds(context.Worker.CheckpointSeconds))
             {
-                SaveCheckpoint(context, trainer);
+                SaveCheckpoint(context, sweep);
                 saved = watch.Elapsed;
             }
-        } while (StepUnlessInterrupted(context, trainer));
+        } while (StepUnlessInterrupted(context, sweep));
 
-        var sae = trainer.Autoencoder();
-        var quality = Quality.Evaluate(sae, activations, test);
+        var judged = sweep.Trainers.Select(trainer =>
+        {
+            context.Interrupted.ThrowIfCancellationRequested();
+            var sae = trainer.Autoencoder();
+            var quality = Quality.Evaluate(sae, activations, test);
+            return new Judged(sae, quality, trainer);
+        }).ToList();
         var seconds = watch.Elapsed.TotalSeconds;
-        var training = new SaeTraining(seconds, (trainer.TotalTokens - resumedAt) / seconds,
-            [.. trainer.Curve.Select(p => new TrainingPoint(p.Tokens, p.Fvu, p.AuxLoss, p.L0, p.DeadShare, p.LearningRate))], quality.LogDensityHistogram);
-        return Publish(context, sae, quality, training, settings.Seed, trainer.TotalTokens, null);
+        var trainings = judged.ConvertAll(j => new SaeTraining(seconds, (sweep.TotalTokens - resumedAt) / seconds,
+            [.. j.Trainer!.Curve.Select(p => new TrainingPoint(p.Tokens, p.Fvu, p.AuxLoss, p.L0, p.DeadShare, p.LearningRate))], j.Quality.LogDensityHistogram));
+        return Publish(context, judged, trainings[0] with { Variants = trainings.Count > 1 ? trainings[1..] : null }, null);
     }
+
+    /// <param name="Trainer">Null: it was trained elsewhere.</param>
+    private sealed record Judged(SparseAutoencoder Sae, SaeQuality Quality, SaeTrainer? Trainer = null);
 
     /// <summary>Of an autoencoder that is trained already: only how faithful it is.</summary>
     private static StageOutput Evaluate(StageContext context, ActivationFile activations, int[] test)
@@ -60,26 +69,56 @@ internal static class TrainStage
         var sae = SaeFolder.Load(pretrained.Folder, context.Worker.Threads);
         var quality = Quality.Evaluate(sae, activations, test);
         var training = new SaeTraining(watch.Elapsed.TotalSeconds, 0, [], quality.LogDensityHistogram);
-        return Publish(context, sae, quality, training, seed: 0, trainTokens: 0, pretrained.Origin(about));
+        return Publish(context, [new(sae, quality)], training, pretrained.Origin(about));
     }
 
-    private static StageOutput Publish(StageContext context, SparseAutoencoder sae, SaeQuality quality, SaeTraining training, int seed,
-        long trainTokens, SaeOrigin? origin)
+    private static StageOutput Publish(StageContext context, List<Judged> judged, SaeTraining training, SaeOrigin? origin)
     {
-        var layer = context.Layer;
+        var artifacts = new List<StoredArtifact>();
+        var provenances = judged.Select((j, variant) =>
+        {
+            var (config, weights) = Export(context, j, variant);
+            artifacts.AddRange([config, weights]);
+            return ProvenanceOf(context.Layer, j, weights.Sha256, origin);
+        }).ToList();
+        var (own, quality) = (provenances[0] with { Variants = provenances.Count > 1 ? provenances[1..] : null }, judged[0].Quality);
+        var row = new LayerRow
+        {
+            JobId = context.JobId,
+            Layer = context.Layer,
+            Attempt = context.Lease.Attempt,
+            DSae = own.DSae,
+            K = own.K,
+            Fvu = quality.Fvu,
+            L0 = quality.L0,
+            Dead = quality.DeadShare,
+            SaeJson = JsonSerializer.Serialize(own, Wire.Json),
+            TrainingJson = JsonSerializer.Serialize(training, Wire.Json),
+        };
+        return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, row, ct),
+            AfterPublish: () => context.Store.Delete(context.Lease.KeyOf(Checkpoint)));
+    }
+
+    private static (StoredArtifact Config, StoredArtifact Weights) Export(StageContext context, Judged judged, int variant)
+    {
         var provenance = Inputs.Provenance(context);
         using var folder = new TemporaryFolder();
-        SaeFolder.SaveSaeLens(sae, folder.Path, new SaeSource(provenance.Model.Name, Hooks.TransformerLensName(context.Request.Hook!, layer),
-            provenance.Data.Name, context.Request.ContextLength!.Value, PrependBos: true), quality.L0, quality.Dead);
-        var artifacts = new[] { Artifacts.SaeConfig, Artifacts.SaeWeights }.Select(name => context.Write(name, stream =>
+        SaeFolder.SaveSaeLens(judged.Sae, folder.Path, new SaeSource(provenance.Model.Name, Hooks.TransformerLensName(context.Request.Hook!, context.Layer),
+            provenance.Data.Name, context.Request.ContextLength!.Value, PrependBos: true,
+            judged.Trainer is { } trainer ? Architectures.NameOf(trainer.Settings.Architecture) : null), judged.Quality.L0, judged.Quality.Dead);
+        StoredArtifact Store(string name) => context.Write(Artifacts.OfVariant(name, variant), stream =>
         {
             using var file = File.OpenRead(Path.Combine(folder.Path, name));
             file.CopyTo(stream);
-        })).ToList();
+        });
+        return (Store(Artifacts.SaeConfig), Store(Artifacts.SaeWeights));
+    }
 
-        var weights = artifacts[1].Sha256;
-        var architecture = sae.Architecture switch { SaeArchitecture.TopK => "topk", SaeArchitecture.Standard => "standard", _ => "jumprelu" };
-        var summary = new SaeProvenance(layer, architecture, sae.K, sae.DSae, seed, trainTokens, Round(quality.Fvu), Round(quality.L0), Round(quality.DeadShare),
+    private static SaeProvenance ProvenanceOf(int layer, Judged judged, string weights, SaeOrigin? origin)
+    {
+        var (sae, quality, settings) = (judged.Sae, judged.Quality, judged.Trainer?.Settings);
+        return new SaeProvenance(layer, settings is null ? Architectures.NameOf(sae.Architecture) : Architectures.NameOf(settings.Architecture),
+            settings?.K ?? sae.K, sae.DSae, settings?.Seed ?? 0, settings?.TotalTokens ?? 0, Round(quality.Fvu), Round(quality.L0), Round(quality.DeadShare),
             quality.Fvu <= FaithfulFvu ? "pass" : "unfaithful", weights, origin)
         {
             ExplainedVariance = RoundIfKnown(quality.ExplainedVariance),
@@ -90,59 +129,38 @@ internal static class TrainStage
             DecoderCosineMean = RoundIfKnown(quality.DecoderCosineMean),
             DecoderCosineMax = RoundIfKnown(quality.DecoderCosineMax),
         };
-        var row = new LayerRow
-        {
-            JobId = context.JobId,
-            Layer = layer,
-            Attempt = context.Lease.Attempt,
-            DSae = sae.DSae,
-            K = sae.K,
-            Fvu = quality.Fvu,
-            L0 = quality.L0,
-            Dead = quality.DeadShare,
-            SaeJson = JsonSerializer.Serialize(summary, Wire.Json),
-            TrainingJson = JsonSerializer.Serialize(training, Wire.Json),
-        };
-        return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, row, ct),
-            AfterPublish: () => context.Store.Delete(context.Lease.KeyOf(Checkpoint)));
-    }
-
-    private static SaeTrainingSettings SettingsOf(StageContext context, int dIn)
-    {
-        var asked = context.Request.Sae!;
-        return new SaeTrainingSettings(dIn, asked.DSae ?? asked.Expansion!.Value * dIn, asked.K!.Value, asked.Seed!.Value, asked.TrainTokens!.Value, asked.BatchTokens!.Value, asked.LearningRate).Validate();
     }
 
     /// <summary>From the newest checkpoint that an earlier attempt left, bit for bit where it was; from the start where there is none to be used.</summary>
-    private static SaeTrainer Begin(StageContext context, SaeTrainingSettings settings, ActivationFile activations, int[] rows)
+    private static SaeSweep Begin(StageContext context, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] rows)
     {
         if (context.Lease.FindCheckpoint(Checkpoint) is { } key)
         {
             try
             {
-                return SaeTrainer.Resume(context.Store.Path(key), settings, activations, rows, context.Worker.Threads);
+                return SaeSweep.Resume(context.Store.Path(key), settings, activations, rows, context.Worker.Threads);
             }
             catch (InvalidDataException)
             {
                 // Damaged, or of another run: training from the start gives the same result, later.
             }
         }
-        return new SaeTrainer(settings, activations, rows, context.Worker.Threads);
+        return new SaeSweep(settings, activations, rows, context.Worker.Threads);
     }
 
-    private static bool StepUnlessInterrupted(StageContext context, SaeTrainer trainer)
+    private static bool StepUnlessInterrupted(StageContext context, SaeSweep sweep)
     {
         if (context.Lease.Interruption == Queueing.StageInterruption.Shutdown)
-            SaveCheckpoint(context, trainer);
+            SaveCheckpoint(context, sweep);
         context.Interrupted.ThrowIfCancellationRequested();
-        return trainer.Step();
+        return sweep.Step();
     }
 
-    private static void SaveCheckpoint(StageContext context, SaeTrainer trainer)
+    private static void SaveCheckpoint(StageContext context, SaeSweep sweep)
     {
         var path = context.Store.Path(context.Lease.KeyOf(Checkpoint));
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        trainer.SaveCheckpoint(path);
+        sweep.SaveCheckpoint(path);
     }
 
     private static double Round(double value) => Math.Round(value, 6);
