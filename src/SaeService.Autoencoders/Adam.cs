@@ -7,7 +7,7 @@ namespace SaeService.Autoencoders;
 /// Adam (Kingma and Ba 2015) with beta = (0.9, 0.999) and eps = 6.25e-10 (Gao et al.), followed by renormalisation of the decoder's rows: one
 /// pass over a latent's two rows. Latents without gradient still move under their momentum.
 /// </summary>
-internal sealed unsafe class Adam(SaeParameters parameters, Lanes lanes)
+internal sealed unsafe class Adam(SaeParameters parameters, SaeParameters first, SaeParameters second, Lanes lanes)
 {
     private const float Beta1 = 0.9f, Beta2 = 0.999f, Epsilon = 6.25e-10f;
 
@@ -15,8 +15,8 @@ internal sealed unsafe class Adam(SaeParameters parameters, Lanes lanes)
     private const float Tiny = 1e-30f, TinySquare = 1e-37f;
     private const int LatentBlock = 32;
 
-    public SaeParameters First { get; } = new(parameters.DIn, parameters.DSae);
-    public SaeParameters Second { get; } = new(parameters.DIn, parameters.DSae);
+    private SaeParameters First { get; } = first;
+    private SaeParameters Second { get; } = second;
 
     /// <param name="gradient">Rows of latents that are not <paramref name="touched"/> are taken as 0.</param>
     /// <param name="touched">[F]</param>

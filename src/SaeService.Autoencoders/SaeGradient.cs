@@ -39,10 +39,10 @@ internal sealed unsafe class SaeGradient
     /// <summary>Only needed, and only allocated, once a latent has died.</summary>
     private sealed class AuxiliaryBuffers(SaeTrainingSettings s, int stride, Lanes lanes)
     {
-        public readonly TopKEncoder Encoder = new(stride, s.DSae, s.AuxK, s.AuxTokens, lanes);
-        public readonly ActiveRows Active = new(s.AuxTokens, s.AuxK);
-        public readonly LatentIndex Index = new(s.DSae, s.AuxTokens, s.AuxK, lanes);
-        public readonly AlignedBuffer<float> Error = new((long)s.AuxTokens * stride);     // [aux tokens, stride], ê + e
+        public readonly TopKEncoder Encoder = new(stride, s.DSae, s.AuxK, s.BatchTokens, lanes);
+        public readonly ActiveRows Active = new(s.BatchTokens, s.AuxK);
+        public readonly LatentIndex Index = new(s.DSae, s.BatchTokens, s.AuxK, lanes);
+        public readonly AlignedBuffer<float> Error = new((long)s.BatchTokens * stride);   // [B, stride], ê + e
         public readonly int[] Cursor = new int[s.DSae];                                   // [dead], into the index
 
         public bool Fired(int latent) => Index.Start.Pointer[latent + 1] > Index.Start.Pointer[latent];
@@ -94,7 +94,7 @@ internal sealed unsafe class SaeGradient
         if (dead.Length > 0 && settings.AuxCoefficient > 0)
         {
             aux ??= new(settings, stride, lanes);
-            var auxRows = Math.Min(rows, settings.AuxTokens);
+            var auxRows = Math.Min(rows, settings.AuxTokens(dead.Length));
             var residual = ResidualVariance(auxRows);
             var auxSquared = ReconstructResidual(x, auxRows, dead);
             if (residual > 0 && auxSquared / residual is var ratio && double.IsFinite(ratio))
@@ -235,7 +235,7 @@ internal sealed unsafe class SaeGradient
     private double Backward(float* x, int rows, float meanGradient, float auxGradient, ReadOnlySpan<int> dead)
     {
         if (auxGradient != 0)
-            BackwardOfResidual(x, Math.Min(rows, settings.AuxTokens), auxGradient, dead);
+            BackwardOfResidual(x, Math.Min(rows, settings.AuxTokens(dead.Length)), auxGradient, dead);
         lanes.For(Blocks(p.DSae, LatentBlock), (block, _) =>
         {
             var share = encoderShare.Pointer + (long)block * stride;

@@ -27,7 +27,7 @@ public static class SaeMemory
             + f * (sizeof(long) + sizeof(int) + sizeof(bool))  // since fired, dead, touched
             + LatentIndex(f, 0)
             + f / 32 * d * sizeof(float);                      // each block of latents' share of b_dec's gradient
-        long prefixes = s.Prefixes.Count, aux = s.AuxTokens;
+        long prefixes = s.Prefixes.Count, aux = b;
         var batch = (1 + prefixes) * b * d * sizeof(float) + Rows(b, s.K) + LatentIndex(0, b * s.K) + prefixes * (b / 64 * d * sizeof(float));
         var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, aux * s.AuxK) + Rows(aux, s.AuxK) + aux * d * sizeof(float)
             + Encoding(d, f, s.AuxK, threads, aux);

@@ -4,7 +4,7 @@ namespace SaeService.Autoencoders;
 /// Several autoencoders, of different widths, k, seeds or architectures, trained in one pass over the same activations: every row is read, centred and scaled
 /// once. Each ends in the bits that <see cref="SaeTrainer"/> would give it alone with the same <see cref="SaeTrainingSettings.ShuffleSeed"/>.
 /// </summary>
-public sealed unsafe class SaeSweep
+public sealed class SaeSweep : IDisposable
 {
     private readonly TrainingBatches batches;
 
@@ -15,6 +15,12 @@ public sealed unsafe class SaeSweep
     /// <exception cref="ArgumentException">A setting, settings that can not share a pass, or a row that is not in the file.</exception>
     /// <exception cref="InvalidDataException">Activations that do not vary or are not finite.</exception>
     public SaeSweep(IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] trainRows, int? threads = null)
+        : this(settings, activations, trainRows, threads, null)
+    {
+    }
+
+    internal SaeSweep(IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] trainRows, int? threads,
+        Func<SaeTrainingSettings, TrainerState, ITrainingStep>? begin)
     {
         if (settings.Count == 0)
             throw new ArgumentException("there is nothing to train", nameof(settings));
@@ -23,7 +29,7 @@ public sealed unsafe class SaeSweep
             if ((other.DIn, other.Steps, other.BatchTokens, other.OrderSeed) != (first.DIn, first.Steps, first.BatchTokens, first.OrderSeed))
                 throw new ArgumentException("autoencoders that share a pass have the same DIn, TrainTokens, BatchTokens and ShuffleSeed", nameof(settings));
         batches = new(first, activations, trainRows, new Lanes(threads));
-        Trainers = [.. settings.Select(s => new SaeTrainer(s, batches))];
+        Trainers = [.. settings.Select(s => new SaeTrainer(s, batches, begin))];
     }
 
     /// <summary>One of each settings, in their order. They advance together, by <see cref="Step"/>.</summary>
@@ -37,10 +43,10 @@ public sealed unsafe class SaeSweep
     {
         if (TokensSeen >= TotalTokens)
             return false;
-        batches.Fill(TokensSeen);
+        batches.MoveTo(TokensSeen);
         var more = false;
         for (var i = 0; i < Trainers.Count; i++)
-            more = Trainers[i].Step(batches.Centred(Trainers[i].State.Parameters.BDec, last: i == Trainers.Count - 1));
+            more = Trainers[i].Step(last: i == Trainers.Count - 1);
         return more;
     }
 
@@ -49,11 +55,21 @@ public sealed unsafe class SaeSweep
 
     /// <summary>Continues where <see cref="SaveCheckpoint"/> left off.</summary>
     /// <exception cref="InvalidDataException">The checkpoint is of other settings, rows or activations, or is damaged.</exception>
-    public static SaeSweep Resume(string path, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] trainRows, int? threads = null)
+    public static SaeSweep Resume(string path, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] trainRows, int? threads = null) =>
+        new SaeSweep(settings, activations, trainRows, threads).ContinueFrom(path);
+
+    internal SaeSweep ContinueFrom(string path)
     {
-        var sweep = new SaeSweep(settings, activations, trainRows, threads);
-        TrainerCheckpoint.Load(path, sweep.States, sweep.Identity);
-        return sweep;
+        TrainerCheckpoint.Load(path, States, Identity);
+        foreach (var trainer in Trainers)
+            trainer.Continue();
+        return this;
+    }
+
+    public void Dispose()
+    {
+        foreach (var trainer in Trainers)
+            trainer.Release();
     }
 
     private TrainerState[] States => [.. Trainers.Select(t => t.State)];

@@ -20,10 +20,7 @@ public sealed unsafe class SaeTrainer
     private const int CurvePoints = 64;
 
     private readonly TrainingBatches batches;
-    private readonly Lanes lanes;
-    private readonly SaeParameters parameters;
-    private readonly SaeGradient gradient;
-    private readonly Adam adam;
+    private readonly ITrainingStep step;
     private readonly int[] dead;
     private readonly TrainerState state;
 
@@ -40,16 +37,15 @@ public sealed unsafe class SaeTrainer
 
     /// <param name="settings">With the order and the size of the batches.</param>
     /// <param name="batches">May be others' too.</param>
-    internal SaeTrainer(SaeTrainingSettings settings, TrainingBatches batches)
+    /// <param name="begin">Where its steps are computed; absent: here.</param>
+    internal SaeTrainer(SaeTrainingSettings settings, TrainingBatches batches, Func<SaeTrainingSettings, TrainerState, ITrainingStep>? begin = null)
     {
         Settings = settings.Validate();
-        (this.batches, lanes) = (batches, batches.Lanes);
-        parameters = new(settings.DIn, settings.DSae);
-        gradient = new(settings, parameters, lanes);
-        adam = new(parameters, lanes);
+        this.batches = batches;
         dead = new int[settings.DSae];
-        state = new(parameters, adam.First, adam.Second);
-        parameters.Initialise(settings.Seed, lanes);
+        state = new(settings.DIn, settings.DSae);
+        state.Parameters.Initialise(settings.Seed, batches.Lanes);
+        step = begin?.Invoke(settings, state) ?? new KernelStep(settings, state, batches.Lanes);
     }
 
     public SaeTrainingSettings Settings { get; }
@@ -63,7 +59,21 @@ public sealed unsafe class SaeTrainer
     /// <summary>Latents dead at the last step.</summary>
     public int DeadLatents { get; private set; }
 
-    internal TrainerState State => state;
+    /// <summary>Brought up to date, where the device is another.</summary>
+    internal TrainerState State
+    {
+        get
+        {
+            step.Save(state);
+            return state;
+        }
+    }
+
+    /// <summary>Goes on from what was read into the state.</summary>
+    internal void Continue() => step.Load(state);
+
+    /// <summary>Frees what a device holds; there is nothing to free on a CPU.</summary>
+    internal void Release() => step.Dispose();
 
     /// <summary>Takes one optimisation step; false where the budget is used up.</summary>
     /// <exception cref="InvalidOperationException">Loss or gradient is no longer finite.</exception>
@@ -71,25 +81,27 @@ public sealed unsafe class SaeTrainer
     {
         if (state.Step >= Settings.Steps)
             return false;
-        return Step(batches.Fill(TokensSeen, parameters.BDec));
+        batches.MoveTo(TokensSeen);
+        return Step(last: true);
     }
 
-    /// <param name="x">[B, stride], s (x - mean) - b_dec. One of the steps that <see cref="Settings"/> has.</param>
-    internal bool Step(float* x)
+    /// <summary>One of the steps that <see cref="Settings"/> has, on the batch that the pass is at.</summary>
+    /// <param name="last">Whether nobody else wants it.</param>
+    internal bool Step(bool last)
     {
         DeadLatents = 0;
         for (var f = 0; f < state.SinceFired.Length; f++)
             if (state.SinceFired[f] >= Settings.DeadAfter)
                 dead[DeadLatents++] = f;
-        var measures = gradient.Compute(x, Settings.BatchTokens, batches.Variance, dead.AsSpan(0, DeadLatents));
+        var measures = step.Compute(batches, last, dead.AsSpan(0, DeadLatents));
         GradientNorm = measures.GradientNorm;
         if (!double.IsFinite(measures.SquaredError) || !double.IsFinite(GradientNorm))
             throw new InvalidOperationException($"training diverged at token {TokensSeen}: squared error {measures.SquaredError}, gradient norm {GradientNorm}"
                 + $" (learning rate {Settings.LearningRateAt(state.Step)})");
         var factor = GradientNorm > Settings.ClipNorm ? Settings.ClipNorm / (GradientNorm + 1e-6) : 1;
-        adam.Step(gradient.Gradient, gradient.Touched, factor, Settings.LearningRateAt(state.Step), state.Step + 1);
+        step.Apply(factor, Settings.LearningRateAt(state.Step), state.Step + 1);
         for (var f = 0; f < state.SinceFired.Length; f++)
-            state.SinceFired[f] = gradient.Fired(f) ? 0 : state.SinceFired[f] + Settings.BatchTokens;
+            state.SinceFired[f] = step.Fired(f) ? 0 : state.SinceFired[f] + Settings.BatchTokens;
         Record(measures);
         state.Step++;
         return state.Step < Settings.Steps;
@@ -103,7 +115,8 @@ public sealed unsafe class SaeTrainer
     /// </remarks>
     public SparseAutoencoder Autoencoder()
     {
-        var scale = batches.Scale;
+        step.Save(state);
+        var (scale, parameters) = (batches.Scale, state.Parameters);
         var folded = new SaeParameters(Settings.DIn, Settings.DSae);
         parameters.WEnc.Span.CopyTo(folded.WEnc.Span);
         parameters.WDec.Span.CopyTo(folded.WDec.Span);
@@ -113,14 +126,14 @@ public sealed unsafe class SaeTrainer
             folded.BDec.Pointer[j] = batches.Mean[j] + parameters.BDec.Pointer[j] / scale;
         var threshold = (float)(state.Threshold / scale);
         if (Settings.Architecture == TrainingArchitecture.TopK)
-            return new(folded, Settings.K, scale, threshold, lanes);
+            return new(folded, Settings.K, scale, threshold, batches.Lanes);
         var thresholds = new float[Settings.DSae];
         thresholds.AsSpan().Fill(threshold);
-        return new(folded, 0, scale, null, lanes) { Thresholds = thresholds };
+        return new(folded, 0, scale, null, batches.Lanes) { Thresholds = thresholds };
     }
 
     /// <summary>Writes weights, optimiser, counters, curve and position as one file, which replaces an older one in one step.</summary>
-    public void SaveCheckpoint(string path) => TrainerCheckpoint.Save(path, [state], batches.Identity(Settings.Hash()));
+    public void SaveCheckpoint(string path) => TrainerCheckpoint.Save(path, [State], batches.Identity(Settings.Hash()));
 
     /// <summary>Continues where <see cref="SaveCheckpoint"/> left off.</summary>
     /// <exception cref="InvalidDataException">The checkpoint is of other settings, rows or activations, or is damaged.</exception>

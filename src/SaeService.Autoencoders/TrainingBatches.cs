@@ -21,6 +21,8 @@ internal sealed unsafe class TrainingBatches
     private readonly AlignedBuffer<float> mean;         // [stride]
     private readonly AlignedBuffer<float> zeros;        // [stride]
     private AlignedBuffer<float>? centred;              // [B, stride], less someone's b_dec
+    private long position;
+    private bool filled;
 
     /// <param name="settings">Its d_in, batches and order are everyone's.</param>
     /// <exception cref="ArgumentException">A setting, or a row that is not in the file.</exception>
@@ -110,19 +112,48 @@ internal sealed unsafe class TrainingBatches
         }
     }
 
-    /// <summary>The B rows from position <paramref name="start"/> of the shuffled epochs on, [B, stride].</summary>
-    /// <param name="start">Tokens seen.</param>
-    /// <param name="bDec">Of the only one who wants the batch, to be taken off at once: [stride].</param>
-    public float* Fill(long start, AlignedBuffer<float>? bDec = null)
+    /// <summary>The batch from now on is the B rows from position <paramref name="start"/> of the shuffled epochs on.</summary>
+    public void MoveTo(long start) => (position, filled) = (start, false);
+
+    /// <summary>s (x - mean), [B, stride].</summary>
+    public float* Scaled()
     {
-        var (bad, less) = (-1, bDec ?? zeros);
+        if (!filled)
+            Fill(zeros);
+        return batch.Pointer;
+    }
+
+    /// <summary>The same less <paramref name="bDec"/>: good until the next call.</summary>
+    /// <param name="bDec">[stride]</param>
+    /// <param name="last">Whether nobody else wants this batch, which is then overwritten.</param>
+    public float* Centred(AlignedBuffer<float> bDec, bool last)
+    {
+        if (last && !filled)
+        {
+            Fill(bDec);
+            return batch.Pointer;
+        }
+        var source = Scaled();
+        var target = (last ? batch : centred ??= new((long)settings.BatchTokens * stride)).Pointer;
+        Lanes.For((settings.BatchTokens + RowBlock - 1) / RowBlock, (block, _) =>
+        {
+            for (long at = (long)block * RowBlock * stride; at < Math.Min(settings.BatchTokens, (block + 1L) * RowBlock) * stride; at += stride)
+                for (var j = 0; j < stride; j += 8)
+                    (Vector256.Load(source + at + j) - Vector256.Load(bDec.Pointer + j)).Store(target + at + j);
+        });
+        return target;
+    }
+
+    private void Fill(AlignedBuffer<float> less)
+    {
+        var bad = -1;
         Lanes.For((settings.BatchTokens + RowBlock - 1) / RowBlock, (block, _) =>
         {
             for (var i = block * RowBlock; i < Math.Min(settings.BatchTokens, (block + 1) * RowBlock); i++)
             {
-                var (epoch, position) = Math.DivRem(start + i, rows.Length);
+                var (epoch, at) = Math.DivRem(position + i, rows.Length);
                 var permutation = new IndexPermutation(rows.Length, CounterRandom.Key(settings.OrderSeed, ShuffleStream, (ulong)epoch));
-                var row = rows[permutation[position]];
+                var row = rows[permutation[at]];
                 activations.Read(row, batch.Slice((long)i * stride, settings.DIn));
                 var x = batch.Pointer + (long)i * stride;
                 for (var j = 0; j < stride; j += 8)
@@ -133,25 +164,6 @@ internal sealed unsafe class TrainingBatches
         });
         if (bad >= 0)
             throw new InvalidDataException($"row {bad} of {activations.Path} is not finite, or too large for float32 squares");
-        return batch.Pointer;
-    }
-
-    /// <summary>The batch less <paramref name="bDec"/>, [B, stride]: good until the next call.</summary>
-    /// <param name="bDec">[stride]</param>
-    /// <param name="last">Whether nobody else wants this batch, which is then overwritten.</param>
-    public float* Centred(AlignedBuffer<float> bDec, bool last)
-    {
-        var target = last ? batch : centred ??= new((long)settings.BatchTokens * stride);
-        Lanes.For((settings.BatchTokens + RowBlock - 1) / RowBlock, (block, _) =>
-        {
-            for (var i = block * RowBlock; i < Math.Min(settings.BatchTokens, (block + 1) * RowBlock); i++)
-            {
-                var from = batch.Pointer + (long)i * stride;
-                var to = target.Pointer + (long)i * stride;
-                for (var j = 0; j < stride; j += 8)
-                    (Vector256.Load(from + j) - Vector256.Load(bDec.Pointer + j)).Store(to + j);
-            }
-        });
-        return target.Pointer;
+        filled = true;
     }
 }

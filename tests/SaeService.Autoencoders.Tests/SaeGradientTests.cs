@@ -30,7 +30,7 @@ public sealed unsafe class SaeGradientTests
         Assert.Equal(aux, measures.AuxLoss, Math.Max(1e-12, aux * 1e-4));
         Assert.Equal(withDead, measures.AuxLoss > 0);
         Assert.Equal(architecture == TrainingArchitecture.MatryoshkaBatchTopK ? 5 : 1, settings.Prefixes.Count);
-        Assert.True(settings.AuxTokens < rows || rows <= 64);
+        Assert.Equal(rows == 431 ? 256 : rows, settings.AuxTokens(dead.Length));
         foreach (var (name, expected, actual) in new[]
         {
             ("W_enc", we.grad!, Dense(gradient, g => g.WEnc, p)), ("W_dec", wd.grad!, Dense(gradient, g => g.WDec, p)),
@@ -70,7 +70,7 @@ public sealed unsafe class SaeGradientTests
         const double Rate = 0.01, Factor = 0.25;
         var (gradient, _, _, _, _, p) = Setup(32, 128, 8, 200, [], project: true);
         var lanes = new Lanes(2);
-        var adam = new Adam(p, lanes);
+        var adam = new Adam(p, new(32, 128), new(32, 128), lanes);
         var (leafWe, leafBe, leafWd, leafBd) = Leaves(p);
         Parameter we = new(leafWe), be = new(leafBe), wd = new(leafWd), bd = new(leafBd);
         using var oracle = torch.optim.Adam([we, be, wd, bd], Rate, 0.9, 0.999, 6.25e-10);
@@ -95,7 +95,7 @@ public sealed unsafe class SaeGradientTests
     private static (SaeGradient, BatchMeasures, torch.Tensor X, double Variance, SaeTrainingSettings, SaeParameters) Setup(
         int d, int latents, int k, int rows, int[] dead, bool project, TrainingArchitecture architecture = TrainingArchitecture.TopK)
     {
-        var settings = new SaeTrainingSettings(d, latents, k, BatchTokens: rows) { Architecture = architecture };
+        var settings = new SaeTrainingSettings(d, latents, k, BatchTokens: rows) { Architecture = architecture, AuxBatchTokens = rows == 431 ? 200 : null };
         var p = new SaeParameters(d, latents);
         var lanes = new Lanes(2);
         p.Initialise(5, lanes);
@@ -138,10 +138,10 @@ public sealed unsafe class SaeGradientTests
         if (dead.Length == 0)
             return loss;
         var names = torch.tensor(dead.Select(f => (long)f).ToArray());
-        var deadPre = pre.index_select(1, names)[..s.AuxTokens];
+        var deadPre = pre.index_select(1, names)[..s.AuxTokens(dead.Length)];
         (values, indices) = deadPre.topk(Math.Min(s.AuxK, dead.Length), 1);
         var deadCodes = torch.zeros_like(deadPre).scatter(1, indices, values.relu());
-        var residual = -error.detach()[..s.AuxTokens];
+        var residual = -error.detach()[..s.AuxTokens(dead.Length)];
         var auxLoss = (deadCodes.mm(wd.index_select(0, names)) - residual).square().sum() / (residual - residual.mean([0L], keepdim: true)).square().sum();
         aux = auxLoss.item<float>();
         return loss + s.AuxCoefficient * auxLoss;

@@ -134,6 +134,15 @@ public sealed class SaeTrainerTests
     }
 
     [Fact]
+    public void The_auxiliary_loss_takes_all_tokens_until_it_would_cost_more_than_twice_the_loss()
+    {
+        var s = new SaeTrainingSettings(512, 16384, 32, BatchTokens: 4096);
+        Assert.Equal([4096, 4096, 2048, 1024, 1024], new[] { 1, 64, 128, 256, 10_000 }.Select(s.AuxTokens));
+        Assert.Equal(2048, (s with { K = 64 }).AuxTokens(10_000));
+        Assert.Equal([320, 100], new[] { 300, 5000 }.Select(tokens => (s with { AuxBatchTokens = tokens, BatchTokens = tokens == 300 ? 4096 : 100 }).AuxTokens(5)));
+    }
+
+    [Fact]
     public void Widths_of_a_Matryoshka_are_checked()
     {
         var s = new SaeTrainingSettings(12, 64, 2) { Architecture = TrainingArchitecture.MatryoshkaBatchTopK };

@@ -28,7 +28,7 @@ internal static class TrainStage
         var train = filters.Tokens(corpus, layer, test: false);
 
         var watch = Stopwatch.StartNew();
-        var sweep = Begin(context, settings, activations, train);
+        using var sweep = Begin(context, settings, activations, train);
         var resumedAt = sweep.TokensSeen;
         var saved = TimeSpan.Zero;
         do
