@@ -36,10 +36,9 @@ public sealed record SaeDescription(SaeFormat Format, SaeArchitecture Architectu
 public static class SaeFolder
 {
     /// <summary>Names a file for comparison beside an autoencoder; it is none itself.</summary>
-    public const string ExpectedFile = "expected.safetensors";
+    public const string ExpectedFile = SideFiles.Expected;
 
     private const long MostConfigBytes = 1 << 20;
-    private static readonly string[] s_notWeights = [ExpectedFile, "sparsity.safetensors", "activations_store_state.safetensors"];
 
     /// <summary>Where the format's weights are, and what says how they are used.</summary>
     private sealed record Place(SaeFormat Format, string Weights, StrictJson? Config);
@@ -162,7 +161,7 @@ public static class SaeFolder
         if (File.Exists(Path.Combine(folder, name)))
             return Path.Combine(folder, name);
         var candidates = Directory.EnumerateFiles(folder, "*.safetensors")
-            .Where(file => !s_notWeights.Contains(Path.GetFileName(file))).Order(StringComparer.Ordinal).ToArray();
+            .Where(file => !SideFiles.IsOne(file)).Order(StringComparer.Ordinal).ToArray();
         return candidates switch
         {
             [] => throw Pickles.Refuse(folder, format, name),

@@ -35,24 +35,27 @@ internal sealed class Pretrained : IDisposable
     }
 
     /// <summary>Every layer's, before hours are spent: that it is there, can be read, and takes vectors of the model's width.</summary>
-    public static void Check(StageContext context, int dModel, double from, double upTo)
+    /// <returns>The widest, and the most latents that any keeps for a token; 0 where one keeps as many as pass its threshold.</returns>
+    public static (int DSae, int K) Check(StageContext context, int dModel, double from, double upTo)
     {
+        var abouts = new List<SaeDescription>();
         for (var i = 0; i < context.Layers.Count; i++)
         {
             var (layer, share) = (context.Layers[i], (upTo - from) / context.Layers.Count);
             try
             {
                 using var one = Open(context, layer, from + i * share, from + (i + 1) * share);
-                one.Describe(context, dModel);
+                abouts.Add(one.Describe(context, dModel));
             }
             catch (Exception e) when (e is CheckpointException or RootedPathException)
             {
-                var code = e is CheckpointException checkpoint ? StageRunner.CodeOf(checkpoint.Fault)
+                var code = e is CheckpointException checkpoint ? SourceProblems.CodeOf(checkpoint.Fault)
                     : ((RootedPathException)e).Fault == RootedPathFault.Outside ? ProblemCodes.ModelOutsideRoots : ProblemCodes.UnknownModel;
                 throw new ProblemException(code, $"The autoencoder of layer {layer}: {e.Message}",
                     context.Request.Sae!.Path is null ? "$.sae.folder" : "$.sae.path", e);
             }
         }
+        return (abouts.Max(about => about.DSae), abouts.Exists(about => about.K == 0) ? 0 : abouts.Max(about => about.K));
     }
 
     /// <exception cref="CheckpointException">It can not be used, or not with vectors of this width.</exception>

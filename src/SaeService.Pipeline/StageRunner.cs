@@ -86,7 +86,7 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
         var (code, detail, remedy, transient) = error switch
         {
             ProblemException e => (e.Code, e.Message, "Change the request and submit it anew.", false),
-            CheckpointException e => (CodeOf(e.Fault), e.Message, "Mend or replace the model's files, then retry the job.", false),
+            CheckpointException e => (SourceProblems.CodeOf(e.Fault), e.Message, "Mend or replace the model's files, then retry the job.", false),
             CorpusException e => (ProblemCodes.InvalidDataset, e.Message, "Mend the data set, then retry the job.", false),
             UnmeasurableTaskException e => (ProblemCodes.InvalidDataset, e.Message, "Leave the task out, or give more labelled words.", false),
             // Nothing else that is fetched for a stage comes this far: what can not be mended by trying again is the request's.
@@ -107,14 +107,6 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
         };
         return (problem, transient);
     }
-
-    internal static string CodeOf(CheckpointFault fault) => fault switch
-    {
-        CheckpointFault.PickleOnly => ProblemCodes.PickleOnlyModel,
-        CheckpointFault.Unsupported => ProblemCodes.UnsupportedModel,
-        CheckpointFault.OutsideFolder => ProblemCodes.ModelOutsideRoots,
-        _ => ProblemCodes.InvalidModel,
-    };
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Stage {Stage} of layer {OfLayer} begins, attempt {Number}")]
     private static partial void Started(ILogger logger, StageKind stage, int? ofLayer, int number);

@@ -20,7 +20,7 @@ public sealed partial class HouseTests
         ["Autoencoders"] = ["Checkpoints"],
         ["Interpretation"] = ["Contracts", "Autoencoders", "TorchSharp"],
         ["Estimates"] = ["Contracts", "Autoencoders"],
-        ["Sources"] = ["Contracts"],
+        ["Sources"] = ["Contracts", "Checkpoints"],
         ["Storage"] = ["Contracts", "EF"],
         ["Queueing"] = ["Contracts", "Storage", "Hangfire"],
         ["Pipeline"] = ["Contracts", "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Interpretation", "Estimates", "Sources", "Storage", "Queueing"],

@@ -47,7 +47,7 @@ public sealed class ModelCatalogue(ServiceSettings settings, HubModels hub)
         }
         catch (CheckpointException e)
         {
-            throw new ProblemException(CodeOf(e.Fault), e.Message, path, e);
+            throw new ProblemException(SourceProblems.CodeOf(e.Fault), e.Message, path, e);
         }
     }
 
@@ -59,7 +59,7 @@ public sealed class ModelCatalogue(ServiceSettings settings, HubModels hub)
         }
         catch (CheckpointException e)
         {
-            throw new ProblemException(CodeOf(e.Fault), e.Message, field + ".id", e);
+            throw new ProblemException(SourceProblems.CodeOf(e.Fault), e.Message, field + ".id", e);
         }
     }
 
@@ -142,15 +142,6 @@ public sealed class ModelCatalogue(ServiceSettings settings, HubModels hub)
         _seen[path] = (fingerprint, model);
         return model;
     }
-
-    internal static string CodeOf(CheckpointFault fault) => fault switch
-    {
-        CheckpointFault.NotFound => ProblemCodes.InvalidModel,
-        CheckpointFault.Unsupported => ProblemCodes.UnsupportedModel,
-        CheckpointFault.PickleOnly => ProblemCodes.PickleOnlyModel,
-        CheckpointFault.OutsideFolder => ProblemCodes.ModelOutsideRoots,
-        _ => ProblemCodes.InvalidModel,
-    };
 
     private static string Fingerprint(string path) => !Directory.Exists(path) ? "" : string.Join('\n',
         new DirectoryInfo(path).EnumerateFiles().OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => $"{f.Name} {f.Length} {f.LastWriteTimeUtc.Ticks}"));

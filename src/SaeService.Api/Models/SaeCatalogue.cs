@@ -74,7 +74,7 @@ public sealed class SaeCatalogue(ServiceSettings settings, HubSource hub)
             }
             catch (CheckpointException e)
             {
-                throw new ProblemException(ModelCatalogue.CodeOf(e.Fault), $"layer {layer}: {e.Message}", Field, e);
+                throw new ProblemException(SourceProblems.CodeOf(e.Fault), $"layer {layer}: {e.Message}", Field, e);
             }
         }
         return widest;

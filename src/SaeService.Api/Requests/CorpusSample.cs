@@ -5,6 +5,7 @@ using SaeService.Api.Models;
 using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
+using SaeService.Sources;
 
 namespace SaeService.Api.Requests;
 
@@ -43,7 +44,7 @@ public sealed class CorpusSample(ModelCatalogue models, DatasetCatalogue dataset
         }
         catch (CheckpointException e)
         {
-            throw new ProblemException(ModelCatalogue.CodeOf(e.Fault), e.Message, "$.model.id", e);
+            throw new ProblemException(SourceProblems.CodeOf(e.Fault), e.Message, "$.model.id", e);
         }
         long words = 0, tokens = 0, bytes = 0;
         foreach (var sentence in data.Read(splits, new ReadSettings { Tasks = [] }))

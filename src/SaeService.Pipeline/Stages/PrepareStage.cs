@@ -31,8 +31,12 @@ internal static class PrepareStage
             folder.Description.DModel, request.Hook!, [.. hashes.Select(h => new FileHash(h.Key, folder.Files.First(f => f.Name == h.Key).Bytes, h.Value))],
             fetched.Licence);
 
+        var sized = request;
         if (Pretrained.IsAsked(request))
-            Pretrained.Check(context, folder.Description.DModel, from: 0.42, upTo: 0.45);
+        {
+            var (dSae, k) = Pretrained.Check(context, folder.Description.DModel, from: 0.42, upTo: 0.45);
+            sized = request with { Sae = request.Sae! with { DSae = dSae, K = k > 0 ? k : null } };
+        }
 
         using var fetchedData = context.FetchDataset(from: 0.45, upTo: 0.5);
         context.Progress(0.5, message: "reading and aligning the data set");
@@ -68,7 +72,7 @@ internal static class PrepareStage
         context.Progress(0.8, message: "writing the corpus");
 
         var report = corpus!.Report;
-        var estimate = Estimate(context, folder, corpus);
+        var estimate = Estimate(context, sized, folder, corpus);
         if (JobEstimator.Refusal(estimate, context.Worker.LimitsAt(context.Store.Root)) is { } refusal)
             throw new ProblemException(ProblemCodes.InsufficientResources, refusal);
         var used = dataset.Files.Where(f => splits is null || splits.Contains(f.Split)).Concat(extra?.Files ?? []);
@@ -99,13 +103,14 @@ internal static class PrepareStage
     }
 
     /// <summary>What the job needs, now that its tokens are counted, on a machine like this worker's.</summary>
-    private static JobEstimate Estimate(StageContext context, ModelFolder folder, PackedCorpus corpus)
+    /// <param name="request">With the size of autoencoders that it only names.</param>
+    private static JobEstimate Estimate(StageContext context, JobRequest request, ModelFolder folder, PackedCorpus corpus)
     {
         using var db = context.OpenDatabase();
         var model = folder.Description;
         return JobEstimator.Of(new JobSize
         {
-            Request = context.Request,
+            Request = request,
             Model = new(model.Layers, model.DModel, model.VocabularySize, model.Parameters, model.Parameters * folder.StoredType.Size()),
             Layers = context.Layers.Count,
             Tokens = corpus.TokenIds.Length,

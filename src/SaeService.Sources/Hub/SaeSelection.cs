@@ -1,4 +1,5 @@
 using System.Globalization;
+using SaeService.Checkpoints;
 
 namespace SaeService.Sources;
 
@@ -15,7 +16,6 @@ public static class SaeSelection
     public const string Block = "{block}";
 
     private static readonly string[] s_beside = ["cfg.json", "config.json", "activation_scaler.json"];
-    private static readonly string[] s_notWeights = ["expected.safetensors", "sparsity.safetensors", "activations_store_state.safetensors"];
     private static readonly string[] s_pickles = [".pt", ".pth", ".bin", ".pkl", ".ckpt"];
 
     /// <summary>What is wrong with a place for these layers; null where nothing is.</summary>
@@ -41,7 +41,7 @@ public static class SaeSelection
         var inside = listing.Files.Where(file => FolderOf(file.Name) == folder).ToList();
         var where = folder.Length == 0 ? listing.Repo.Id : $"{folder} of {listing.Repo.Id}";
         var weights = inside
-            .Where(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal) && !s_notWeights.Contains(Path.GetFileName(file.Name))).ToList();
+            .Where(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal) && !SideFiles.IsOne(file.Name)).ToList();
         if (weights.Count > 0)
             return [.. inside.Where(file => s_beside.Contains(Path.GetFileName(file.Name))), .. weights];
         throw inside.Find(file => s_pickles.Contains(Path.GetExtension(file.Name), StringComparer.OrdinalIgnoreCase)) is { } pickle
