@@ -76,6 +76,8 @@ try
     jobs.MapLayers();
     jobs.MapFeatures();
     jobs.MapExports();
+    app.MapCompare();
+    app.MapDocumentSchema();
     app.MapHangfireDashboardWithAuthorizationPolicy(Scopes.Admin, "/hangfire",
         new DashboardOptions { DisplayStorageConnectionString = false, DashboardTitle = "SaeService queue", AppPath = "/" });
 

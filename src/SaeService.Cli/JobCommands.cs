@@ -5,7 +5,7 @@ using SaeService.Contracts;
 
 namespace SaeService.Cli;
 
-/// <summary><c>sae submit</c>, <c>sae watch</c> and <c>sae show</c>: the interface from the terminal.</summary>
+/// <summary><c>sae submit</c>, <c>sae watch</c>, <c>sae show</c> and <c>sae compare</c>: the interface from the terminal.</summary>
 public static class JobCommands
 {
     private static readonly Option<Uri> s_address = new("--address")
@@ -78,6 +78,24 @@ public static class JobCommands
                 Console.WriteLine(Encoding.UTF8.GetString(document));
             else
                 LayerTable.Print(JsonSerializer.Deserialize<LayerFunctionalityDocument>(document, Wire.Json)!);
+            return 0;
+        });
+        return command;
+    }
+
+    public static Command Compare()
+    {
+        var left = new Argument<Guid>("left") { Description = "A finished job" };
+        var right = new Argument<Guid>("right") { Description = "The job that is compared with it" };
+        var command = new Command("compare", "Two finished jobs side by side: which labels moved, appeared or vanished") { left, right, s_address, s_json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var client = Client(parsed);
+            var comparison = await client.CompareAsync(parsed.GetValue(left), parsed.GetValue(right), ct);
+            if (parsed.GetValue(s_json))
+                Console.WriteLine(JsonSerializer.Serialize(comparison, Wire.IndentedJson));
+            else
+                CompareTable.Print(comparison);
             return 0;
         });
         return command;

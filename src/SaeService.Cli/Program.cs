@@ -8,6 +8,7 @@ var root = new RootCommand("sae: what does each layer of a language model do? Ru
     JobCommands.Submit(),
     JobCommands.Watch(),
     JobCommands.Show(),
+    JobCommands.Compare(),
     DataCommands.Data(),
     VerifyCommands.Create(),
     BenchCommands.Create(),

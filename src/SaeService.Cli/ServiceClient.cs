@@ -44,6 +44,12 @@ public sealed class ServiceClient : IDisposable
         return await answer.Content.ReadAsByteArrayAsync(ct);
     }
 
+    public async Task<Comparison> CompareAsync(Guid left, Guid right, CancellationToken ct)
+    {
+        using var answer = await SendAsync(new HttpRequestMessage(HttpMethod.Get, $"/v1/compare?left={left}&right={right}"), ct);
+        return await ReadAsync<Comparison>(answer, ct);
+    }
+
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken ct)
     {
         HttpResponseMessage answer;

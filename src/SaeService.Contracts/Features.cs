@@ -59,7 +59,37 @@ public sealed record FeatureSummary
     public required double[]? ContextGainCi95 { get; init; }
     public required FeatureKind Kind { get; init; }
     public required IReadOnlyDictionary<string, int> LabelDistribution { get; init; }
+
+    /// <summary>
+    /// The most common label of the train words it fires on, labels that no feature may have (<c>O</c>, <c>X</c>) included: what the dominant label, which has the
+    /// highest F1 there, would be without a base rate. This and what follows is null for jobs that ran before it was measured.
+    /// </summary>
+    public string? ModalLabel { get; init; }
+
+    /// <summary>Consistency over the tenth of the held-out words with its highest activations; of equal activations a share.</summary>
+    public double? TopDecileConsistency { get; init; }
+
+    /// <summary>
+    /// Whether two disjoint halves of the documents, train and held out alike, give it the same label. Null where it fires on fewer than <c>min_support</c> words of
+    /// either half.
+    /// </summary>
+    public bool? SplitAgrees { get; init; }
+
+    /// <summary>How well its label, taken for an explanation, tells where it fires. Null where it fires in no held-out window, or in all.</summary>
+    public DetectionScore? Detection { get; init; }
 }
+
+/// <summary>
+/// The two scores that explanations of features are usually given by asking a language model (Paulo et al. 2024, arXiv 2410.13928: detection and fuzzing), with the
+/// feature's label for an explanation and no language model: "the label is there" predicts "it fires". Over held-out windows, which are runs of at most 32 labelled words of
+/// one sentence. Accuracies of balanced draws, half of them firing: their expectation over all draws, so that nothing here is drawn.
+/// </summary>
+/// <param name="Accuracy">Detection: a window in which some word carries the label is said to be one in which the feature fires.</param>
+/// <param name="Control">The same, expected with the labels shuffled inside sentences; equal where sentences are windows, for these keep their labels.</param>
+/// <param name="Fuzzing">In windows in which it fires: a word that carries the label is said to be one it fires on. Null where it fires on every word of them.</param>
+/// <param name="FuzzingControl">The same, expected with the labels shuffled inside sentences.</param>
+/// <param name="FiringWindows">Held-out windows in which it fires, and those in which it does not.</param>
+public sealed record DetectionScore(double Accuracy, double Control, double? Fuzzing, double? FuzzingControl, int FiringWindows, int SilentWindows);
 
 /// <summary>One feature with everything known of it.</summary>
 public sealed record FeatureDetail

@@ -214,6 +214,9 @@ public sealed record LabelProfile
 
     /// <summary>Layers not significantly worse than the best (paired document bootstrap).</summary>
     public required IReadOnlyList<int> PeakSet { get; init; }
+
+    /// <summary>The first layer with at least 0.9 of the best layer's score. Null where every score is 0.</summary>
+    public int? Onset { get; init; }
 }
 
 /// <param name="Localised">False where the profile is too flat for the value to mean anything (method 1c).</param>
@@ -251,7 +254,36 @@ public sealed record LayerFindings
 
     /// <summary>How many features pass as highly consistent where they should not.</summary>
     public ConsistencyControls? Controls { get; init; }
+
+    /// <summary>By task: whether other documents would have given the features the same labels. Null for jobs that ran before it was measured.</summary>
+    public IReadOnlyList<SplitConsistency>? SplitConsistency { get; init; }
+
+    /// <summary>Against autoencoders of the layer that were trained from other seeds, one entry each. Null where there are none.</summary>
+    public IReadOnlyList<SeedStability>? SeedStability { get; init; }
 }
+
+/// <summary>Labels from two disjoint halves of the documents (each with half of the train and half of the held-out ones), over features that fire on enough words of both.</summary>
+/// <param name="Features">Features compared: those that fire on at least <c>min_support</c> words of each half.</param>
+/// <param name="Agreement">Share of them to which both halves give the same label, by highest F1. Null without features.</param>
+/// <param name="Kappa">Agreement above what the labels' frequencies give by chance (Cohen 1960). Null where chance leaves nothing to be had.</param>
+/// <param name="Spearman">Rank correlation of their consistency in one half with that in the other. Null where either is constant.</param>
+public sealed record SplitConsistency(string Task, int Features, double? Agreement, double? Kappa, double? Spearman);
+
+/// <summary>
+/// Two autoencoders of one layer that differ in their seed. A latent of the one is matched to one of the other, largest cosine between decoder rows first, each at most
+/// once and none below 0.7 (Paulo and Belrose 2025, arXiv 2501.16615, match by the Hungarian method, which from that cosine on hardly differs).
+/// </summary>
+/// <param name="Features">Latents with a direction, of either.</param>
+/// <param name="Matched">Share of the first one's latents that have a match.</param>
+/// <param name="MeanLargestCosine">Mean over the first one's latents of the largest cosine to any of the other (MMCS: Sharkey et al. 2022).</param>
+/// <param name="Labels">By task.</param>
+public sealed record SeedStability(int Seed, int OtherSeed, int Features, int OtherFeatures, double Matched, double MeanLargestCosine, IReadOnlyList<LabelStability> Labels);
+
+/// <param name="Labelled">Latents of the first one with a label of the task.</param>
+/// <param name="Matched">Share of these that have a match.</param>
+/// <param name="SameLabel">Share of these that have a match with the same label.</param>
+/// <param name="ByChance">What that share is expected to be when the labels of the other are dealt out anew among the matches.</param>
+public sealed record LabelStability(string Task, int Labelled, double Matched, double SameLabel, double ByChance);
 
 /// <summary>Highly consistent features, all tasks together, of the autoencoder and of what it is compared with under the same rules.</summary>
 /// <param name="Random">Of as many random directions with the same densities, by seed.</param>
@@ -299,7 +331,23 @@ public sealed record CausalStatus(string Status);
 /// <summary>One label at one layer in brief.</summary>
 /// <param name="Best">The single feature that detects the label best (chosen on train documents), with its held-out numbers.</param>
 public sealed record LabelCell(string Task, string Label, CellStatus Status, double UnionF1, double Excess, int FeatureCount, double IvBits, double Normalised,
-    int Support, FeatureSummary? Best);
+    int Support, FeatureSummary? Best)
+{
+    /// <summary>
+    /// What a few features detect together, beside the one of <see cref="Best"/>. Null where it was not measured, or where train or held-out documents lack words with
+    /// the label or without.
+    /// </summary>
+    public IReadOnlyList<SparseProbe>? SparseProbes { get; init; }
+}
+
+/// <summary>
+/// A probe on <paramref name="K"/> features (Gurnee et al. 2023): those whose mean activation on words with the label differs most from that on others, on train
+/// documents; logistic regression on them with an L2 penalty (scikit-learn's, C = 1, features in units of their standard deviation); judged on held-out documents.
+/// </summary>
+/// <param name="F1">At the threshold of highest F1 on train.</param>
+/// <param name="Auroc">Chance that a word with the label scores above one without; ties count one half.</param>
+/// <param name="Features">Their indices, the largest difference first.</param>
+public sealed record SparseProbe(int K, double F1, double Auroc, IReadOnlyList<int> Features);
 
 /// <param name="Plain">A sentence or two, filled in from established cells only.</param>
 /// <param name="Confidence"><c>high</c>, <c>medium</c>, <c>low</c> or <c>none</c>.</param>

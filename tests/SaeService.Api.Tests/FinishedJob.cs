@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Storage;
+using SaeService.TestSupport;
 
 namespace SaeService.Api.Tests;
 
@@ -49,7 +50,8 @@ internal static class FinishedJob
     };
 
     /// <summary>Layer rows, features 0 to 11 of every layer against pos and ner (many with equal scores), files, and the document.</summary>
-    public static async Task FinishAsync(ApiFixture api, Job job)
+    /// <param name="change">What the document is to be instead of <see cref="Document"/>.</param>
+    public static async Task FinishAsync(ApiFixture api, Job job, Func<LayerFunctionalityDocument, LayerFunctionalityDocument>? change = null, DocumentSums? sums = null)
     {
         await using var db = api.Database();
         var store = api.Services.GetRequiredService<ArtifactStore>();
@@ -64,9 +66,12 @@ internal static class FinishedJob
             Publish(StageKind.Train, layer, "cfg.json", """{"architecture":"topk"}""");
             Publish(StageKind.Train, layer, "sae_weights.safetensors", $"weights of {layer}");
         }
+        if (sums is not null)
+            Publish(StageKind.Conclude, null, DocumentSums.FileName, JsonSerializer.Serialize(sums, Wire.Json));
         await db.Stages.Where(x => x.JobId == job.Id).ExecuteUpdateAsync(set => set.SetProperty(x => x.Status, StageStatus.Succeeded));
         var row = await db.Jobs.SingleAsync(x => x.Id == job.Id);
-        row.Document = JsonSerializer.SerializeToUtf8Bytes(Document(job), Wire.Json);
+        row.Document = JsonSerializer.SerializeToUtf8Bytes(change is null ? Document(job) : change(Document(job)), Wire.Json);
+        PublishedSchema.AssertValid(Encoding.UTF8.GetString(row.Document));
         row.DocumentSha256 = Convert.ToHexStringLower(SHA256.HashData(row.Document));
         row.Status = JobStatus.Succeeded;
         row.FinishedAt = DateTimeOffset.UtcNow;
@@ -115,7 +120,7 @@ internal static class FinishedJob
 
     private static SaeProvenance Sae(int layer) => new(layer, "topk", 32, 128, 0, 2_000_000, 0.1, 32, 0, "pass", "00");
 
-    private static LayerFunctionalityDocument Document(Job job)
+    public static LayerFunctionalityDocument Document(Job job)
     {
         var layers = job.Request.Layers!.Layers!;
         return new LayerFunctionalityDocument

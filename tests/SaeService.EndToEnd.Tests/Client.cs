@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using SaeService.TestSupport;
 
 namespace SaeService.EndToEnd.Tests;
 
@@ -43,6 +44,7 @@ internal sealed class Client(string address) : IDisposable
 
     public static string Comparable(string document)
     {
+        PublishedSchema.AssertValid(document);
         var node = JsonNode.Parse(document)!.AsObject();
         node.Remove("id");
         node.Remove("created_utc");

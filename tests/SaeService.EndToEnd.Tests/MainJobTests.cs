@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using SaeService.TestSupport;
 using Xunit;
 
 namespace SaeService.EndToEnd.Tests;
@@ -36,6 +37,7 @@ public sealed class MainJobTests
         Assert.Contains("/hangfire", demo.Output, StringComparison.Ordinal);
 
         var document = JsonNode.Parse(await File.ReadAllTextAsync(file, Patience()))!;
+        PublishedSchema.AssertValid(document.ToJsonString());
         Assert.Equal("layer-functionality/1.0", document["schema"]!.GetValue<string>());
         Assert.Equal([0, 1, 2, 3, 4], document["layers"]!.AsArray().Select(l => l!["layer"]!.GetValue<int>()));
         var tasks = document["tasks"]!.AsArray().Select(t => t!["task"]!.GetValue<string>()).ToList();

@@ -4,6 +4,7 @@ using SaeService.Interpretation.Conclusions;
 using SaeService.Interpretation.Controls;
 using SaeService.Interpretation.Information;
 using SaeService.Interpretation.Labels;
+using SaeService.TestSupport;
 using Xunit;
 
 namespace SaeService.Interpretation.Tests;
@@ -27,7 +28,7 @@ public sealed class ConclusionTests
     [Fact]
     public void A_planted_label_is_established_where_it_was_planted()
     {
-        var document = Conclusion.Build(Evidence(Layers));
+        var document = Conclude(Evidence(Layers));
         Assert.True(document.Layers[0].FunctionalitiesNone);
         Assert.Equal("none", document.Layers[0].Summary.Confidence);
         Assert.Equal("Layer 0: none established.", document.Layers[0].Summary.Plain);
@@ -51,7 +52,7 @@ public sealed class ConclusionTests
     [Fact]
     public void What_a_word_list_does_as_well_is_only_suggestive_and_says_why()
     {
-        var document = Conclusion.Build(Evidence(Layers));
+        var document = Conclude(Evidence(Layers));
         var punctuation = document.Layers[1].Functionalities.Single(f => f.Task == "pos" && f.Label == "P");
         Assert.Equal(CellStatus.Suggestive, punctuation.Status);
         Assert.Contains(CellGates.OverTokenTypes, punctuation.FailedGates);
@@ -63,7 +64,7 @@ public sealed class ConclusionTests
     [Fact]
     public void A_cell_below_a_feature_gate_names_it()
     {
-        var obj = Conclusion.Build(Evidence(Layers)).Layers[2].Functionalities.Single(f => f.Label == "obj");
+        var obj = Conclude(Evidence(Layers)).Layers[2].Functionalities.Single(f => f.Label == "obj");
         Assert.Equal(CellStatus.Suggestive, obj.Status);
         Assert.Equal([FeatureGates.ConsistencyLower, FeatureGates.Kappa], obj.FailedGates);
     }
@@ -71,7 +72,7 @@ public sealed class ConclusionTests
     [Fact]
     public void Information_that_forms_give_too_establishes_nothing()
     {
-        var document = Conclusion.Build(Evidence(Layers, layerBits: 0.9, typeBits: 0.9));
+        var document = Conclude(Evidence(Layers, layerBits: 0.9, typeBits: 0.9));
         Assert.All(document.Layers, layer => Assert.True(layer.FunctionalitiesNone));
         Assert.Contains(CellGates.InformationOverTypes, document.Layers[1].Functionalities.Single(f => f.Label == "nsubj").FailedGates);
     }
@@ -79,28 +80,28 @@ public sealed class ConclusionTests
     [Fact]
     public void A_control_task_that_is_learnt_as_well_establishes_nothing()
     {
-        var document = Conclusion.Build(Evidence(Layers, controlLayerBits: 0.1));
+        var document = Conclude(Evidence(Layers, controlLayerBits: 0.1));
         Assert.Equal([CellGates.InformationOverControl], document.Layers[1].Functionalities.Single(f => f.Label == "nsubj").FailedGates);
     }
 
     [Fact]
     public void Random_directions_that_do_as_well_establish_nothing()
     {
-        var document = Conclusion.Build(Evidence(Layers, random: Layers[1]));
+        var document = Conclude(Evidence(Layers, random: Layers[1]));
         Assert.Equal([CellGates.OverRandom], document.Layers[1].Functionalities.Single(f => f.Label == "nsubj").FailedGates);
     }
 
     [Fact]
     public void Profiles_lie_where_the_label_was_planted()
     {
-        var profile = Conclusion.Build(Evidence(Layers)).Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj");
+        var profile = Conclude(Evidence(Layers)).Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj");
         Assert.Equal(0, profile.Score[0]);
         Assert.Equal((profile.Score[1] + 2 * profile.Score[2]) / profile.Score.Sum(), profile.CentreOfGravity!.Value, 12);
         Assert.True(profile.CentreOfGravity.Localised);
         Assert.InRange(profile.CentreOfGravity.Value, profile.CentreOfGravity.Ci95[0], profile.CentreOfGravity.Ci95[1]);
         Assert.Equal([1], profile.PeakSet);
         Assert.Null(profile.ExpectedLayerPerLayer); // the planted information is the same at every layer: no headroom
-        var never = Conclusion.Build(Evidence(Layers)).Tasks.Single(t => t.Task == "ner").Profiles.Single(p => p.Label == "PER");
+        var never = Conclude(Evidence(Layers)).Tasks.Single(t => t.Task == "ner").Profiles.Single(p => p.Label == "PER");
         Assert.Null(never.CentreOfGravity);
         Assert.Empty(never.PeakSet);
     }
@@ -109,7 +110,7 @@ public sealed class ConclusionTests
     public void A_flat_profile_sets_no_layer_apart()
     {
         var same = Label(Planted.Detector(Words, "dep", "nsubj"));
-        var document = Conclusion.Build(Evidence([same, same, same]));
+        var document = Conclude(Evidence([same, same, same]));
         Assert.All(document.Layers, layer => Assert.False(layer.Functionalities.Single(f => f.Label == "nsubj").Distinguishes.Holds));
         Assert.All(document.Layers, layer => Assert.DoesNotContain("More than", layer.Summary.Plain, StringComparison.Ordinal));
         Assert.Equal([0, 1, 2], document.Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj").PeakSet);
@@ -118,7 +119,7 @@ public sealed class ConclusionTests
     [Fact]
     public void One_layer_alone_is_concluded_with_a_caveat()
     {
-        var document = Conclusion.Build(Evidence([Layers[1]]));
+        var document = Conclude(Evidence([Layers[1]]));
         var cell = document.Layers[0].Functionalities[0];
         Assert.Equal(CellStatus.Established, cell.Status);
         Assert.Equal(0, cell.Distinguishes.DeltaFromMean);
@@ -131,7 +132,7 @@ public sealed class ConclusionTests
 
     [Fact]
     public void Noise_concludes_nothing() =>
-        Assert.All(Conclusion.Build(Evidence([Nothing, Nothing])).Layers, layer =>
+        Assert.All(Conclude(Evidence([Nothing, Nothing])).Layers, layer =>
         {
             Assert.True(layer.FunctionalitiesNone);
             Assert.Empty(layer.Functionalities);
@@ -141,18 +142,37 @@ public sealed class ConclusionTests
     [Fact]
     public void The_same_evidence_gives_the_same_bytes_and_they_can_be_read()
     {
-        var first = JsonSerializer.Serialize(Conclusion.Build(Evidence(Layers)), Wire.Json);
-        Assert.Equal(first, JsonSerializer.Serialize(Conclusion.Build(Evidence(Layers)), Wire.Json));
+        var first = JsonSerializer.Serialize(Conclude(Evidence(Layers)), Wire.Json);
+        Assert.Equal(first, JsonSerializer.Serialize(Conclude(Evidence(Layers)), Wire.Json));
         var read = JsonSerializer.Deserialize<LayerFunctionalityDocument>(first, Wire.Json)!;
         Assert.Equal(first, JsonSerializer.Serialize(read, Wire.Json));
         Assert.Equal(Layers.Sum(l => l.Tasks.Sum(t => t.Tests)), read.MultipleTesting.Tests);
     }
 
     [Fact]
+    public void Probes_and_stability_stand_with_their_cells_and_layers()
+    {
+        var codes = Planted.Codes(Words, Planted.Detector(Words, "dep", "nsubj", share: 0.8), Planted.FormDetector(Words, 0));
+        var evidence = Evidence(Layers);
+        var stability = new SeedStability(1, 2, 10, 12, 0.4, 0.6, [new LabelStability("dep", 5, 0.4, 0.2, 0.1)]);
+        var document = Conclude(evidence with
+        {
+            Layers = [.. evidence.Layers.Select(l => l with { Autoencoder = l.Autoencoder with { Probes = l.Layer == 1 ? SparseProbes.Run(codes, Words) : [] }, SeedStability = [stability] })],
+        });
+        Assert.Equal([5, 20], document.Layers[1].Cells.Single(c => c is { Task: "dep", Label: "nsubj" }).SparseProbes!.Select(p => p.K));
+        Assert.Null(document.Layers[0].Cells.Single(c => c is { Task: "dep", Label: "nsubj" }).SparseProbes);
+        Assert.Equal(["pos", "dep", "ner"], document.Layers[1].SplitConsistency!.Select(s => s.Task));
+        Assert.Same(stability, document.Layers[2].SeedStability!.Single());
+        Assert.DoesNotContain(document.Caveats, c => c.Contains("was not measured. Rest claims", StringComparison.Ordinal));
+        Assert.Contains(Conclude(evidence).Caveats, c => c.Contains("was not measured. Rest claims", StringComparison.Ordinal));
+        Assert.Equal(1, document.Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj").Onset);
+    }
+
+    [Fact]
     public void An_unfaithful_autoencoder_lowers_confidence_and_is_named()
     {
         var evidence = Evidence(Layers);
-        var document = Conclusion.Build(evidence with { Provenance = evidence.Provenance with { Sae = [Sae(1, 0.45)] } });
+        var document = Conclude(evidence with { Provenance = evidence.Provenance with { Sae = [Sae(1, 0.45)] } });
         Assert.Equal("low", document.Layers[1].Summary.Confidence);
         Assert.Contains(document.Caveats, c => c.Contains("unfaithful", StringComparison.Ordinal) && c.Contains("Layer 1", StringComparison.Ordinal));
     }
@@ -163,7 +183,7 @@ public sealed class ConclusionTests
         var evidence = Evidence(Layers);
         var layers = evidence.Layers.ToArray();
         layers[2] = layers[2] with { Information = [.. layers[2].Information.Where(i => i.Task != "ner")] };
-        var document = Conclusion.Build(evidence with { Layers = layers });
+        var document = Conclude(evidence with { Layers = layers });
         Assert.Equal(["pos", "dep"], document.Tasks.Select(t => t.Task));
         Assert.Contains(document.Caveats, c => c.StartsWith("Task ner is left out", StringComparison.Ordinal));
     }
@@ -172,13 +192,21 @@ public sealed class ConclusionTests
     public void Evidence_that_does_not_fit_together_is_refused()
     {
         var evidence = Evidence(Layers);
-        Assert.Throws<ArgumentException>(() => Conclusion.Build(evidence with { Layers = [] }));
-        Assert.Throws<ArgumentException>(() => Conclusion.Build(evidence with { Layers = [.. evidence.Layers.Reverse()] }));
-        Assert.Throws<ArgumentException>(() => Conclusion.Build(evidence with { TokenTypes = TokenTypes with { HeldOutDocuments = [0] } }));
+        Assert.Throws<ArgumentException>(() => Conclude(evidence with { Layers = [] }));
+        Assert.Throws<ArgumentException>(() => Conclude(evidence with { Layers = [.. evidence.Layers.Reverse()] }));
+        Assert.Throws<ArgumentException>(() => Conclude(evidence with { TokenTypes = TokenTypes with { HeldOutDocuments = [0] } }));
     }
 
     private static LayerLabelling Label(params IReadOnlyList<Func<int, float>> features) =>
         FeatureLabeller.Run(Planted.Codes(Words, features), Words, Rules).Layer;
+
+    /// <summary>Whatever is concluded here is held against the published schema.</summary>
+    private static LayerFunctionalityDocument Conclude(Evidence evidence)
+    {
+        var document = Conclusion.Build(evidence);
+        PublishedSchema.AssertValid(JsonSerializer.Serialize(document, Wire.Json));
+        return document;
+    }
 
     private static Evidence Evidence(LayerLabelling[] layers, LayerLabelling? random = null, double layerBits = 0.5, double typeBits = 0.9,
         double controlLayerBits = 0.9) => new()

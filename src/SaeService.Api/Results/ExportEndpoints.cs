@@ -1,13 +1,13 @@
 using System.Data;
-using System.Globalization;
 using System.IO.Compression;
-using System.Text;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using SaeService.Api.Jobs;
 using SaeService.Api.Problems;
+using SaeService.Api.Results.Exports;
 using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Storage;
@@ -17,26 +17,58 @@ namespace SaeService.Api.Results;
 /// <summary>Results as files for other tools.</summary>
 public static class ExportEndpoints
 {
-    private static readonly string[] s_exports = ["layers.json", "features.csv", "split.json", "words.csv", "alignment.csv"];
+    private static readonly string[] s_exports =
+    [
+        "layers.json", "features.csv", "features.parquet", "cells.csv", "cells.parquet", "probes.csv", "probes.parquet", "split.json", "words.csv", "alignment.csv",
+    ];
+
+    /// <summary>As registered with IANA.</summary>
+    private const string Parquet = "application/vnd.apache.parquet";
 
     public static void MapExports(this RouteGroupBuilder jobs)
     {
-        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json, features.csv, split.json, words.csv or alignment.csv")
-            .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
+        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json; features, cells or probes as .csv or .parquet; split.json, words.csv, alignment.csv")
+            .WithDescription("features has a row for every feature and task, cells for every layer and label, probes for every layer, task and label. docs/exports.md explains the columns.")
+            .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv", Parquet).Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
         jobs.MapGet("/{id:guid}/layers/{layer:int}/sae", GetSae).WithName("GetSae")
             .WithSummary("The trained autoencoder in SAELens layout: a zip of cfg.json and sae_weights.safetensors")
             .Produces(StatusCodes.Status200OK, typeof(Stream), "application/zip").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady, ProblemCodes.InvalidParameter);
     }
 
-    private static Task Export(Guid id, string name, SaeDbContext db, NpgsqlDataSource database, ArtifactStore artifacts, HttpContext context) => name switch
+    private static Task Export(Guid id, string name, SaeDbContext db, NpgsqlDataSource database, ArtifactStore artifacts, HttpContext context)
     {
-        "layers.json" => SendDocumentAsync(id, db, database, context),
-        "features.csv" => SendFeaturesAsync(id, db, database, context),
-        "split.json" => SendArtifactAsync(id, StageKind.Prepare, name, "application/json", db, artifacts, context),
-        "alignment.csv" => SendArtifactAsync(id, StageKind.Prepare, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
-        "words.csv" => SendArtifactAsync(id, StageKind.Inform, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
-        _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", s_exports)}."),
-    };
+        return name switch
+        {
+            "layers.json" => SendDocumentAsync(id, db, database, context),
+            "features.csv" or "features.parquet" => SendAsync(ResultTables.Features, head => FeaturesAsync(head, database, context.RequestAborted)),
+            "cells.csv" or "cells.parquet" => SendAsync(ResultTables.Cells, head => RowsAsync(head, ResultTables.CellsOf)),
+            "probes.csv" or "probes.parquet" => SendAsync(ResultTables.Probes, head => RowsAsync(head, ResultTables.ProbesOf)),
+            "split.json" => SendArtifactAsync(id, StageKind.Prepare, name, "application/json", db, artifacts, context),
+            "alignment.csv" => SendArtifactAsync(id, StageKind.Prepare, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
+            "words.csv" => SendArtifactAsync(id, StageKind.Inform, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
+            _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", s_exports)}."),
+        };
+
+        async Task SendAsync<T>(ExportTable<T> table, Func<JobHead, IAsyncEnumerable<T>> rows)
+        {
+            var job = await LayerEndpoints.RequireDocumentAsync(id, db, context);
+            if (LayerEndpoints.NotModified(context, job, name))
+                return;
+            var parquet = name.EndsWith(".parquet", StringComparison.Ordinal);
+            context.Response.ContentType = parquet ? Parquet : "text/csv; charset=utf-8; header=present";
+            context.Response.Headers.ContentDisposition = $"attachment; filename=\"{name}\"";
+            if (parquet)
+                await table.WriteParquetAsync(rows(job), context.Response.Body, context.RequestAborted);
+            else
+                await table.WriteCsvAsync(rows(job), context.Response.Body, context.RequestAborted);
+        }
+
+        async IAsyncEnumerable<T> RowsAsync<T>(JobHead job, Func<LayerFunctionalityDocument, IEnumerable<T>> of)
+        {
+            foreach (var row in of(await StoredDocument.ReadAsync(database, job, context.RequestAborted)))
+                yield return row;
+        }
+    }
 
     private static async Task SendDocumentAsync(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)
     {
@@ -61,25 +93,14 @@ public static class ExportEndpoints
         await file.CopyToAsync(context.Response.Body, context.RequestAborted);
     }
 
-    private static async Task SendFeaturesAsync(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)
+    /// <summary>Row by row from the database, never all of them.</summary>
+    private static async IAsyncEnumerable<FeatureExport> FeaturesAsync(JobHead job, NpgsqlDataSource database, [EnumeratorCancellation] CancellationToken ct)
     {
-        var ct = context.RequestAborted;
-        var job = await LayerEndpoints.RequireDocumentAsync(id, db, context);
-        if (StoredDocument.NotModified(context, job.DocumentSha256 + "-csv"))
-            return;
-        context.Response.ContentType = "text/csv; charset=utf-8; header=present";
-        context.Response.Headers.ContentDisposition = "attachment; filename=\"features.csv\"";
-        await using var writer = new StreamWriter(context.Response.Body, new UTF8Encoding(false), 1 << 16);
-        await writer.WriteAsync("layer," + string.Join(',', FeatureCsv.Columns) + "\r\n");
         await using var command = database.CreateCommand("SELECT layer, summary FROM feature_labels WHERE job_id = $1 ORDER BY layer, task COLLATE \"C\", index");
-        command.Parameters.AddWithValue(id);
+        command.Parameters.AddWithValue(job.Id);
         await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct);
         while (await reader.ReadAsync(ct))
-        {
-            var layer = reader.GetInt32(0);
-            var feature = JsonSerializer.Deserialize<FeatureSummary>(reader.GetString(1), Wire.Json)!;
-            await writer.WriteAsync(string.Create(CultureInfo.InvariantCulture, $"{layer},{FeatureCsv.Row(feature)}\r\n"));
-        }
+            yield return new FeatureExport(reader.GetInt32(0), JsonSerializer.Deserialize<FeatureSummary>(reader.GetString(1), Wire.Json)!);
     }
 
     /// <param name="variant">Of <c>sae.variants</c>, from 1; 0: the layer's own.</param>

@@ -72,6 +72,6 @@ public static class LayerEndpoints
     }
 
     // A part is a function of the document, so its tag is one of the document's hash and the part's name.
-    private static bool NotModified(HttpContext context, JobHead job, string part) =>
+    internal static bool NotModified(HttpContext context, JobHead job, string part) =>
         StoredDocument.NotModified(context, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{job.DocumentSha256} {part}"))));
 }

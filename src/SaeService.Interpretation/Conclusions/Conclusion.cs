@@ -74,7 +74,10 @@ public static class Conclusion
             Alive = layer.Autoencoder.Alive,
             Functionalities = functionalities,
             FunctionalitiesNone = functionalities.All(c => c.Status != CellStatus.Established),
-            Cells = [.. tasks.SelectMany(task => task.Labels.Select(label => Cells.Brief(task, label, position)))],
+            Cells = [.. tasks.SelectMany(task => task.Labels.Select(label => Cells.Brief(task, label, position) with
+            {
+                SparseProbes = layer.Autoencoder.Probes.FirstOrDefault(p => p.Task == task.Task && p.Label == label)?.Probes,
+            }))],
             Features =
             [
                 .. layer.Autoencoder.Tasks.SelectMany(t => t.Consistent)
@@ -82,6 +85,8 @@ public static class Conclusion
             ],
             Summary = Summaries.Of(layer.Layer, functionalities, concluded, faithful, evidence.TokenTypes.HeldOutDocuments.Length),
             Controls = Reservations.Controls(layer, evidence.TokenTypes),
+            SplitConsistency = [.. layer.Autoencoder.Tasks.Where(t => t.Split is not null).Select(t => t.Split!)],
+            SeedStability = layer.SeedStability,
         };
     }
 

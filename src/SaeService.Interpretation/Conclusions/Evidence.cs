@@ -43,6 +43,9 @@ public sealed record LayerEvidence
     /// <summary>The autoencoder under shuffled labels; null where not run.</summary>
     public LayerLabelling? Shuffled { get; init; }
 
+    /// <summary>Against autoencoders of other seeds; null where there are none.</summary>
+    public IReadOnlyList<SeedStability>? SeedStability { get; init; }
+
     /// <summary>One entry a task. A task without an entry at some layer is left out of the conclusion, and the caveats say so.</summary>
     public required IReadOnlyList<TaskInformation> Information { get; init; }
 }

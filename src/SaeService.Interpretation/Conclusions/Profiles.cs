@@ -27,8 +27,11 @@ internal static class Profiles
             Information = information,
             CentreOfGravity = Centre(scores, layers, depth, samples),
             ExpectedLayerPerLayer = Expected(information, layers),
+            Onset = Onset(scores.Score, layers),
             PeakSet = [.. scores.PeakSet().Select(position => layers[position])],
         };
+
+    private static int? Onset(double[] score, int[] layers) => score.Max() <= 0 ? null : layers[Array.FindIndex(score, s => s >= 0.9 * score.Max())];
 
     private static CentreOfGravity? Centre(LabelScores scores, int[] layers, int depth, int samples)
     {

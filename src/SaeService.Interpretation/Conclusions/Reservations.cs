@@ -13,6 +13,7 @@ internal static class Reservations
         ["consistency"] = "share of the held-out words on which a feature fires that carry its label (precision)",
         ["consistent feature"] = "a feature that passes every gate: support, sentences, false discovery rate, lower consistency, kappa, drop from train",
         ["context gain"] = "how much more often a feature's words carry the label than their forms do on train documents; near 0: it knows forms, not uses",
+        ["detection"] = "accuracy of 'a word of the window carries the label' as a prediction of where a feature fires, on as many windows where it does as where not",
         ["distinguishes"] = "excess here minus the mean over the layers measured: the residual stream carries all forward, so encoding sets none apart",
         ["encodes"] = "the layer has separate features for the label: words on which any consistent feature fires, against words with the label, by F1",
         ["established"] = "a consistent feature; union F1 above random directions and word-form detectors; information above word forms and a control task",
@@ -23,8 +24,11 @@ internal static class Reservations
         ["information"] = "bits by which a linear probe on the layer's vectors shortens the code of the held-out labels (V-information)",
         ["kappa"] = "(consistency - base rate) / (1 - base rate): consistency after the label's frequency is taken out",
         ["location quotient"] = "log2 of the share of alive features for the label here over its mean over layers",
+        ["onset"] = "first layer with at least 0.9 of the best layer's excess",
         ["peak set"] = "layers whose excess is not significantly below that of the best layer",
         ["selectivity"] = "information about the task minus information about random labels given to word forms",
+        ["sparse probe"] = "logistic regression on the few features whose mean activation on words with the label differs most from that on others",
+        ["split consistency"] = "share of the features to which two disjoint halves of the documents give the same label",
         ["suggestive"] = "a significant feature with kappa of at least 0.3 that fails a gate; the gates that failed are named",
         ["union F1"] = "F1 of 'any consistent feature of the label fires', on held-out words",
     };
@@ -35,7 +39,9 @@ internal static class Reservations
         {
             "Correlational evidence: that a feature goes with a label does not show that the model uses it. No intervention was made.",
             "Measured for this model, these data and this hook point; it is no statement about other models.",
-            "The features are one decomposition; stability over seeds of the autoencoder was not measured. Rest claims on labels by layer, not on features.",
+            evidence.Layers.All(l => l.SeedStability is { Count: > 0 })
+                ? "The features are one decomposition: how many of them another seed of the autoencoder finds again is in seed_stability."
+                : "The features are one decomposition; stability over seeds of the autoencoder was not measured. Rest claims on labels by layer, not on features.",
             "The untrained model is not among the baselines of this mode: what architecture and tokenizer give for nothing is not taken out.",
             "The word-form baseline keeps the rules of features, so only frequent forms enter it; the whole table of forms is met in the information gate.",
             $"Words of a document depend on each other: intervals resample {evidence.TokenTypes.HeldOutDocuments.Length} held-out documents, but the p values "

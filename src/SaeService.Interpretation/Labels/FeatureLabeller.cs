@@ -21,6 +21,7 @@ public static class FeatureLabeller
         if (heldOut.Ids.Length == 0 || heldOut.Ids.Length == words.PartOfDocument.Length)
             throw new ArgumentException($"of {words.PartOfDocument.Length} documents {heldOut.Ids.Length} are held out: features need documents of both kinds");
         var byFeature = FeatureMajorCodes.From(codes);
+        var places = new WordPlaces(words, rules.Seed);
         var bootstrap = new DocumentBootstrap(heldOut.Ids.Length, rules.BootstrapSamples, rules.Seed);
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
 
@@ -28,7 +29,7 @@ public static class FeatureLabeller
         var measured = new List<(TaskLabels, FeatureMeasures?[])>();
         foreach (var labels in words.Tasks)
         {
-            var run = new TaskRun(byFeature, words, heldOut, labels, rules, bootstrap, parallel);
+            var run = new TaskRun(byFeature, words, places, heldOut, labels, rules, bootstrap, parallel);
             tasks.Add(run.Compact());
             measured.Add((labels, run.Measures));
         }

@@ -19,6 +19,12 @@ internal sealed class FeatureMeasures
     public required ReadOnlyMemory<int> HeldOutByLabel { get; init; } // [K]
     public required double WeightedConsistency { get; init; }
     public required double? Auroc { get; init; }
+    public required double TopDecileConsistency { get; init; }
+
+    /// <summary>Most common label of the train words it fires on.</summary>
+    public required int ModalLabel { get; init; }
+    public required SplitLabels Halves { get; init; }
+    public required DetectionScore? Detection { get; init; }
     public required int Sentences { get; init; }
     public required double MiBits { get; init; }
     public required double ExpectedMiBits { get; init; }
@@ -87,6 +93,10 @@ internal sealed class FeatureMeasures
         ContextGainCi95 = ContextGainCi95,
         Kind = Kind(rules),
         LabelDistribution = Distribution(task),
+        ModalLabel = task.Names[ModalLabel],
+        TopDecileConsistency = TopDecileConsistency,
+        SplitAgrees = Halves.Enough(rules) ? Halves.First == Halves.Second : null,
+        Detection = Detection,
     };
 
     /// <summary>Held-out labels it fires on, most frequent first.</summary>

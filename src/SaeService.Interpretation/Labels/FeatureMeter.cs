@@ -5,17 +5,21 @@ namespace SaeService.Interpretation.Labels;
 /// <summary>Measures features against one task. Holds scratch space: one a thread.</summary>
 /// <param name="positive">Every activation above 0.</param>
 /// <param name="codes">Those above <paramref name="thresholds"/>, where features are said to fire.</param>
-internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes codes, float[] thresholds, LabelledWords words, HeldOutDocuments heldOut, TaskCounts task)
+internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes codes, float[] thresholds, LabelledWords words, WordPlaces places, HeldOutDocuments heldOut,
+    TaskCounts task, DetectionWindows windows)
 {
-    private readonly List<float> _activations = [];
-    private readonly List<bool> _carries = [];
+    private float[] _activations = []; // of the feature in hand, held out, ascending
+    private bool[] _carries = [];      // whether these words carry the label
+    private int _count;
     private readonly List<int> _types = [];
+    private readonly int[] _table = new int[2 * task.Count];
     private readonly double[] _gain = new double[heldOut.Ids.Length];
     private readonly double[] _fires = new double[heldOut.Ids.Length];
 
     /// <param name="train">Words of each label it fires on, train. [K]</param>
     /// <param name="held">The same, held out. [K]</param>
-    public FeatureMeasures Measure(int feature, int label, ReadOnlySpan<int> train, ReadOnlyMemory<int> held)
+    /// <param name="halves">What the halves of the documents say of it.</param>
+    public FeatureMeasures Measure(int feature, int label, ReadOnlySpan<int> train, ReadOnlyMemory<int> held, SplitLabels halves)
     {
         _types.Clear();
         int sentences = 0, lastSentence = -1;
@@ -25,7 +29,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         for (var n = 0; n < fires.Length; n++)
         {
             var word = fires[n];
-            if (heldOut.PositionOf(words.Document[word]) < 0 || task.Labels.Of[word] < 0)
+            if (places.IsTrain(word) || task.Labels.Of[word] < 0)
                 continue;
             var carries = task.Labels.Of[word] == label;
             _types.Add(words.Type[word]);
@@ -40,12 +44,12 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         var counts = held.Span;
         var active = _types.Count;
         var onHeldOut = new Contingency(counts[label], active, task.HeldOut[label], task.HeldOutTotal);
-        var table = new int[2 * task.Count];
         for (var y = 0; y < task.Count; y++)
         {
-            table[y] = counts[y];
-            table[task.Count + y] = task.HeldOut[y] - counts[y];
+            _table[y] = counts[y];
+            _table[task.Count + y] = task.HeldOut[y] - counts[y];
         }
+        var ofPositive = Activations(feature, label);
         return new FeatureMeasures
         {
             Index = feature,
@@ -55,11 +59,15 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             HeldOutByLabel = held,
             WeightedConsistency = active == 0 ? 0 : weightOfLabel / weight,
             Threshold = thresholds[feature],
-            Positive = Positive(feature, label),
-            Auroc = Auroc(feature, label),
+            Positive = ofPositive,
+            Auroc = Auroc(ofPositive),
+            TopDecileConsistency = TopDecile(),
+            ModalLabel = Modal(train),
+            Halves = halves,
+            Detection = active == 0 ? null : windows.Score(fires, label),
             Sentences = sentences,
-            MiBits = DiscreteInformation.MutualInformationBits(table, 2, task.Count),
-            ExpectedMiBits = active == 0 ? 0 : DiscreteInformation.ExpectedMutualInformationBits([active, task.HeldOutTotal - active], task.HeldOut),
+            MiBits = DiscreteInformation.MutualInformationBits(_table, 2, task.Count),
+            ExpectedMiBits = task.ExpectedMiBits(active),
             Entropy = task.Count < 2 ? 0 : DiscreteInformation.EntropyBits(counts) / Math.Log2(task.Count),
             LexicalDiversity = active == 0 ? 0 : Math.Pow(2, EntropyOfTypes()),
             ContextGain = active == 0 ? 0 : gain / active,
@@ -67,21 +75,53 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         };
     }
 
-    /// <summary>Held-out counts of every activation above 0, whatever the threshold; leaves these activations in the scratch lists.</summary>
-    private Contingency Positive(int feature, int label)
+    /// <summary>Held-out counts of every activation above 0, whatever the threshold; leaves these activations, sorted, in the scratch arrays.</summary>
+    private Contingency Activations(int feature, int label)
     {
-        _activations.Clear();
-        _carries.Clear();
         var fires = positive.Words(feature);
         var values = positive.Values(feature);
+        if (_activations.Length < fires.Length)
+            (_activations, _carries) = (new float[fires.Length], new bool[fires.Length]);
+        _count = 0;
+        var hits = 0;
         for (var n = 0; n < fires.Length; n++)
         {
-            if (heldOut.PositionOf(words.Document[fires[n]]) < 0 || task.Labels.Of[fires[n]] < 0)
+            if (places.IsTrain(fires[n]) || task.Labels.Of[fires[n]] < 0)
                 continue;
-            _activations.Add(values[n]);
-            _carries.Add(task.Labels.Of[fires[n]] == label);
+            var carries = task.Labels.Of[fires[n]] == label;
+            hits += carries ? 1 : 0;
+            (_activations[_count], _carries[_count++]) = (values[n], carries);
         }
-        return new Contingency(_carries.Count(carries => carries), _carries.Count, task.HeldOut[label], task.HeldOutTotal);
+        Array.Sort(_activations, _carries, 0, _count);
+        return new Contingency(hits, _count, task.HeldOut[label], task.HeldOutTotal);
+    }
+
+    /// <summary>Share with the label of the tenth of the activations that are highest, at least one; those that tie with the last of them count in part.</summary>
+    private double TopDecile()
+    {
+        if (_count == 0)
+            return 0;
+        var wanted = (_count + 9) / 10;
+        var lowest = _activations[_count - wanted];
+        int above = 0, hitsAbove = 0, ties = 0, hitsOfTies = 0;
+        for (var n = _count - 1; n >= 0 && _activations[n] >= lowest; n--)
+        {
+            var carries = _carries[n] ? 1 : 0;
+            if (_activations[n] > lowest)
+                (above, hitsAbove) = (above + 1, hitsAbove + carries);
+            else
+                (ties, hitsOfTies) = (ties + 1, hitsOfTies + carries);
+        }
+        return (hitsAbove + (wanted - above) * (double)hitsOfTies / ties) / wanted;
+    }
+
+    private static int Modal(ReadOnlySpan<int> counts)
+    {
+        var modal = 0;
+        for (var label = 1; label < counts.Length; label++)
+            if (counts[label] > counts[modal])
+                modal = label;
+        return modal;
     }
 
     /// <summary>The 95 % document-bootstrap interval of a feature's context gain, Σ gain / Σ fires.</summary>
@@ -104,15 +144,13 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
     /// Chance that a held-out word with the label has a higher activation than one without, silent words counted as 0 and ties as one half.
     /// Null where either kind is missing.
     /// </summary>
-    private double? Auroc(int feature, int label)
+    /// <param name="held">Of the activations in the scratch arrays.</param>
+    private double? Auroc(Contingency held)
     {
-        var held = Positive(feature, label);
         double positives = held.Labelled, negatives = held.Total - held.Labelled;
         if (positives == 0 || negatives == 0)
             return null;
-        var activations = _activations.ToArray();
-        var carries = _carries.ToArray();
-        Array.Sort(activations, carries);
+        var activations = _activations.AsSpan(0, _count);
         double silentPositives = positives - held.Hits, silentNegatives = negatives - (held.Active - held.Hits);
         double won = silentPositives * silentNegatives / 2, below = silentNegatives;
         for (var from = 0; from < activations.Length;)
@@ -120,7 +158,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             double tiedPositives = 0, tiedNegatives = 0;
             var to = from;
             for (; to < activations.Length && activations[to] == activations[from]; to++)
-                if (carries[to])
+                if (_carries[to])
                     tiedPositives++;
                 else
                     tiedNegatives++;

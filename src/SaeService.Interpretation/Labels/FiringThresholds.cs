@@ -17,14 +17,14 @@ internal static class FiringThresholds
     private const double Margin = 0.25, SupportMargin = 1.5;
 
     /// <returns>By feature: it fires where its activation is above this.</returns>
-    public static float[] Choose(FeatureMajorCodes codes, LabelledWords words, TaskCounts task, LabelRules rules, ParallelOptions parallel)
+    public static float[] Choose(FeatureMajorCodes codes, WordPlaces places, TaskCounts task, LabelRules rules, ParallelOptions parallel)
     {
         var thresholds = new float[codes.Features];
         if (!rules.ChooseThresholds)
             return thresholds;
         Parallel.For(0, codes.Features, parallel, () => new Scratch(task.Count), (feature, _, scratch) =>
         {
-            thresholds[feature] = scratch.Choose(codes.Words(feature), codes.Values(feature), words, task, rules);
+            thresholds[feature] = scratch.Choose(codes.Words(feature), codes.Values(feature), places, task, rules);
             return scratch;
         }, _ => { });
         return thresholds;
@@ -37,7 +37,7 @@ internal static class FiringThresholds
         private float[] _values = [];
         private int[] _labels = [];
 
-        public float Choose(ReadOnlySpan<int> fires, ReadOnlySpan<float> values, LabelledWords words, TaskCounts task, LabelRules rules)
+        public float Choose(ReadOnlySpan<int> fires, ReadOnlySpan<float> values, WordPlaces places, TaskCounts task, LabelRules rules)
         {
             if (_values.Length < fires.Length)
                 (_values, _labels) = (new float[fires.Length], new int[fires.Length]);
@@ -45,7 +45,7 @@ internal static class FiringThresholds
             for (var n = 0; n < fires.Length; n++)
             {
                 var label = task.Labels.Of[fires[n]];
-                if (label < 0 || words.PartOf(fires[n]) != Part.Train)
+                if (label < 0 || !places.IsTrain(fires[n]))
                     continue;
                 // Negated, so that an ascending sort puts the strongest first.
                 (_values[count], _labels[count++]) = (-values[n], label);

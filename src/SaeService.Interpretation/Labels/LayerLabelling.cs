@@ -19,6 +19,9 @@ public sealed record LayerLabelling
     public required int[] HeldOutDocuments { get; init; }
     public required IReadOnlyList<TaskLabelling> Tasks { get; init; }
 
+    /// <summary>Probes on a few features, by task and label. Empty where they were not asked for: only the autoencoder has them.</summary>
+    public IReadOnlyList<LabelProbes> Probes { get; init; } = [];
+
     public static LayerLabelling Read(Stream stream) =>
         JsonSerializer.Deserialize<LayerLabelling>(stream) ?? throw new InvalidDataException("a labelling is empty");
 
@@ -28,7 +31,10 @@ public sealed record LayerLabelling
 /// <param name="Tests">Features tested: those with a label from train that fire on held-out words.</param>
 /// <param name="Consistent">Features that pass every gate, by label, then by held-out F1, best first.</param>
 /// <param name="Labels">Every label that is not excluded, in the order of the task's names.</param>
-public sealed record TaskLabelling(string Task, int Tests, IReadOnlyList<FeatureSummary> Consistent, IReadOnlyList<LabelUnion> Labels);
+/// <param name="Split">Null of labellings that were written before it was measured.</param>
+public sealed record TaskLabelling(string Task, int Tests, IReadOnlyList<FeatureSummary> Consistent, IReadOnlyList<LabelUnion> Labels, SplitConsistency? Split = null);
+
+public sealed record LabelProbes(string Task, string Label, IReadOnlyList<SparseProbe> Probes);
 
 /// <summary>A label and the union of its consistent features: "any of them fires", judged on held-out words.</summary>
 public sealed record LabelUnion

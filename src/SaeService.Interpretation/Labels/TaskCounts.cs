@@ -1,14 +1,18 @@
+using SaeService.Interpretation.Statistics;
+
 namespace SaeService.Interpretation.Labels;
 
 /// <summary>What is known of a task's labels before any feature is looked at: margins by part, and labels by word type on train.</summary>
 internal sealed class TaskCounts
 {
+    private readonly double[] _expectedMiBits;               // [held-out words + 1] by words fired on; NaN until asked for
     private readonly int[] _ofType;                          // [types], train
     private readonly Dictionary<long, int> _ofTypeAndLabel = []; // type * K + label, train
 
-    public TaskCounts(LabelledWords words, TaskLabels labels)
+    public TaskCounts(LabelledWords words, TaskLabels labels, WordPlaces places)
     {
         Labels = labels;
+        OfHalf = [new int[labels.Names.Length], new int[labels.Names.Length]];
         Train = new int[labels.Names.Length];
         HeldOut = new int[labels.Names.Length];
         var types = 0;
@@ -20,7 +24,8 @@ internal sealed class TaskCounts
             var label = labels.Of[word];
             if (label < 0)
                 continue;
-            if (words.PartOf(word) != Part.Train)
+            OfHalf[places.Half(word)][label]++;
+            if (!places.IsTrain(word))
             {
                 HeldOut[label]++;
                 continue;
@@ -32,14 +37,30 @@ internal sealed class TaskCounts
         }
         TrainTotal = Train.Sum();
         HeldOutTotal = HeldOut.Sum();
+        _expectedMiBits = new double[HeldOutTotal + 1];
+        Array.Fill(_expectedMiBits, double.NaN);
     }
 
     public TaskLabels Labels { get; }
     public int[] Train { get; }   // [K]
     public int[] HeldOut { get; } // [K]
+
+    /// <summary>Labels of each half of the documents: [2][K].</summary>
+    public int[][] OfHalf { get; }
     public int TrainTotal { get; }
     public int HeldOutTotal { get; }
     public int Count => Labels.Names.Length;
+
+    /// <summary>
+    /// E[I(fires; Y)] under permutation, bits, of a feature that fires on so many held-out words: it hangs on nothing else, so thousands of features share each value.
+    /// </summary>
+    public double ExpectedMiBits(int active)
+    {
+        // Two threads may both compute a value; it is the same.
+        if (double.IsNaN(_expectedMiBits[active]))
+            _expectedMiBits[active] = active == 0 ? 0 : DiscreteInformation.ExpectedMutualInformationBits([active, HeldOutTotal - active], HeldOut);
+        return _expectedMiBits[active];
+    }
 
     /// <summary>
     /// 1[label] - P(label | word type), the share taken from train documents: no smoothing, because pulling rare types towards the base rate

@@ -10,6 +10,8 @@ internal sealed class TaskRun
     private readonly FeatureMajorCodes _codes;    // those above the features' thresholds: where a feature is said to fire
     private readonly float[] _thresholds;
     private readonly LabelledWords _words;
+    private readonly WordPlaces _places;
+    private readonly DetectionWindows _windows;
     private readonly HeldOutDocuments _heldOut;
     private readonly LabelRules _rules;
     private readonly TaskCounts _task;
@@ -17,26 +19,28 @@ internal sealed class TaskRun
     private readonly int[] _held;  // [F, K]
     private readonly int _tests;
 
-    public TaskRun(FeatureMajorCodes codes, LabelledWords words, HeldOutDocuments heldOut, TaskLabels labels, LabelRules rules, DocumentBootstrap bootstrap,
-        ParallelOptions parallel)
+    public TaskRun(FeatureMajorCodes codes, LabelledWords words, WordPlaces places, HeldOutDocuments heldOut, TaskLabels labels, LabelRules rules,
+        DocumentBootstrap bootstrap, ParallelOptions parallel)
     {
         _positive = codes;
         _words = words;
         _heldOut = heldOut;
         _rules = rules;
-        _task = new TaskCounts(words, labels);
-        _thresholds = FiringThresholds.Choose(codes, words, _task, rules, parallel);
+        _places = places;
+        _windows = new DetectionWindows(words, places, labels);
+        _task = new TaskCounts(words, labels, places);
+        _thresholds = FiringThresholds.Choose(codes, places, _task, rules, parallel);
         _codes = codes.Above(_thresholds);
         _train = new int[checked(codes.Features * _task.Count)];
         _held = new int[_train.Length];
         Measures = new FeatureMeasures?[codes.Features];
 
-        Parallel.For(0, codes.Features, parallel, NewMeter, (feature, _, meter) =>
+        Parallel.For(0, codes.Features, parallel, () => (Meter: NewMeter(), Halves: new int[2 * _task.Count]), (feature, _, mine) =>
         {
-            Count(feature);
-            if (ChooseLabel(feature) is { } label)
-                Measures[feature] = meter.Measure(feature, label, Train(feature), HeldOf(feature));
-            return meter;
+            Count(feature, mine.Halves);
+            if (ChooseLabel(Train(feature), _task.Train) is { } label)
+                Measures[feature] = mine.Meter.Measure(feature, label, Train(feature), HeldOf(feature), Halves(mine.Halves, label));
+            return mine;
         }, _ => { });
 
         var tested = Measures.Where(m => m is { HeldOut.Active: > 0 }).Select(m => m!).ToArray();
@@ -85,16 +89,19 @@ internal sealed class TaskRun
                 CandidateFailedGates = candidate?.FailedGates ?? [],
             });
         }
-        return new TaskLabelling(_task.Labels.Task, _tests, consistent, labels);
+        return new TaskLabelling(_task.Labels.Task, _tests, consistent, labels,
+            SplitLabels.Compare(_task.Labels.Task, Measures.Where(m => m is not null).Select(m => m!.Halves), _task.Count, _rules));
     }
 
-    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _heldOut, _task);
+    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _places, _heldOut, _task, _windows);
     private ReadOnlySpan<int> Train(int feature) => _train.AsSpan(feature * _task.Count, _task.Count);
     private ReadOnlyMemory<int> HeldOf(int feature) => _held.AsMemory(feature * _task.Count, _task.Count);
     private FeatureSummary Summary(FeatureMeasures of) => of.Summary(_task.Labels, _rules);
 
-    private void Count(int feature)
+    /// <param name="halves">Filled with the words of a label the feature fires on, by half: [2, K].</param>
+    private void Count(int feature, int[] halves)
     {
+        Array.Clear(halves);
         var train = _train.AsSpan(feature * _task.Count, _task.Count);
         var held = _held.AsSpan(feature * _task.Count, _task.Count);
         foreach (var word in _codes.Words(feature))
@@ -102,32 +109,47 @@ internal sealed class TaskRun
             var label = _task.Labels.Of[word];
             if (label < 0)
                 continue;
-            if (_words.PartOf(word) == Part.Train)
+            halves[_places.Half(word) * _task.Count + label]++;
+            if (_places.IsTrain(word))
                 train[label]++;
             else
                 held[label]++;
         }
     }
 
-    /// <summary>Of the labels it may have, the one of highest F1 on train; the first of equals. Null where none occurs with it.</summary>
-    private int? ChooseLabel(int feature)
+    /// <summary>Of the labels a feature may have, the one of highest F1; the first of equals. Null where none occurs with it.</summary>
+    /// <param name="counts">Words of each label it fires on, and <paramref name="margins"/>: words of each label. [K]</param>
+    private int? ChooseLabel(ReadOnlySpan<int> counts, int[] margins)
     {
-        var counts = Train(feature);
-        var active = 0;
-        foreach (var count in counts)
-            active += count;
+        var active = Sum(counts);
         int? chosen = null;
         var best = 0.0;
         for (var label = 0; label < counts.Length; label++)
         {
-            var f1 = TrainF1(counts[label], active, label);
+            if (counts[label] == 0)
+                continue;
+            var f1 = 2.0 * counts[label] / (active + margins[label]);
             if (f1 > best && !_task.Labels.Excluded.Contains(label))
                 (best, chosen) = (f1, label);
         }
         return chosen;
     }
 
-    private double TrainF1(int hits, int active, int label) => hits == 0 ? 0 : 2.0 * hits / (active + _task.Train[label]);
+    private SplitLabels Halves(int[] halves, int label)
+    {
+        ReadOnlySpan<int> first = halves.AsSpan(0, _task.Count), second = halves.AsSpan(_task.Count);
+        int active = Sum(first), otherActive = Sum(second);
+        return new(ChooseLabel(first, _task.OfHalf[0]) ?? -1, ChooseLabel(second, _task.OfHalf[1]) ?? -1, active, otherActive,
+            active == 0 ? 0 : (double)first[label] / active, otherActive == 0 ? 0 : (double)second[label] / otherActive);
+    }
+
+    private static int Sum(ReadOnlySpan<int> counts)
+    {
+        var sum = 0;
+        foreach (var count in counts)
+            sum += count;
+        return sum;
+    }
 
     private void Judge(FeatureMeasures of, FeatureMeter meter, DocumentBootstrap bootstrap)
     {
@@ -146,10 +168,7 @@ internal sealed class TaskRun
             var counts = Train(feature);
             if (counts[label] == 0)
                 continue;
-            var active = 0;
-            foreach (var count in counts)
-                active += count;
-            var f1 = TrainF1(counts[label], active, label);
+            var f1 = 2.0 * counts[label] / (Sum(counts) + _task.Train[label]);
             if (f1 > best)
                 (best, chosen) = (f1, feature);
         }
@@ -157,7 +176,11 @@ internal sealed class TaskRun
             return null;
         if (Measures[chosen] is { } own && own.Label == label)
             return own;
-        var of = NewMeter().Measure(chosen, label, Train(chosen), HeldOf(chosen));
+        var halves = new int[2 * _task.Count];
+        foreach (var word in _codes.Words(chosen))
+            if (_task.Labels.Of[word] is >= 0 and var other)
+                halves[_places.Half(word) * _task.Count + other]++;
+        var of = NewMeter().Measure(chosen, label, Train(chosen), HeldOf(chosen), Halves(halves, label));
         of.Q = Math.Min(1, Math.Pow(10, of.Log10P) * Math.Max(1, _tests));
         of.FailedGates = of.Gates(_rules);
         return of;

@@ -31,7 +31,7 @@ internal static class ConcludeStage
             .ConvertAll(json => Judged(JsonSerializer.Deserialize<SaeProvenance>(json, Wire.Json)!, spliced));
         var created = db.Jobs.Where(j => j.Id == context.JobId).Select(j => j.CreatedAt).Single();
 
-        var document = Conclusion.Build(new Evidence
+        var evidence = new Evidence
         {
             Id = context.JobId,
             CreatedUtc = created,
@@ -62,12 +62,14 @@ internal static class ConcludeStage
             SentencesAsDocuments = inputs.SentencesAsDocuments,
             Caveats = [.. Caveats(inputs), .. spliced.Where(s => s.Value.NotMeasured is not null).GroupBy(s => s.Value.NotMeasured, s => s.Key)
                 .Select(reason => $"Layer {string.Join(", ", reason)}: the loss with the autoencoder in place was not measured: {reason.Key}.")],
-        });
+        };
+        var document = Conclusion.Build(evidence);
 
         var activations = request.KeepActivations == true ? [] : ActivationRows(db, context).Select(a => a.Key).ToList();
         var json = JsonSerializer.SerializeToUtf8Bytes(document, Wire.Json);
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(json));
-        return new StageOutput([], async (publishing, ct) =>
+        var sums = context.Write(DocumentSums.FileName, stream => Inputs.WriteJson(stream, Sums(evidence.Layers, corpus.DocumentIds)));
+        return new StageOutput([sums], async (publishing, ct) =>
         {
             foreach (var layer in document.Layers)
                 await RowCopy.ReplaceAsync(publishing, context.JobId, layer.Layer, layer.Cells.Select(cell => new CellRow
@@ -90,6 +92,19 @@ internal static class ConcludeStage
                 await ActivationRows(publishing, context).ExecuteDeleteAsync(ct);
         }, AfterPublish: () => activations.ForEach(context.Store.Delete));
     }
+
+    /// <summary>What features and probes counted, by document: for comparisons with other jobs on the same documents.</summary>
+    private static DocumentSums Sums(IReadOnlyList<LayerEvidence> layers, string[] documents) => new(
+        [.. layers[0].Autoencoder.HeldOutDocuments.Select(d => documents[d])],
+        [.. from layer in layers
+            from task in layer.Autoencoder.Tasks
+            from label in task.Labels
+            where label.Union is not null
+            select new CellSums(layer.Layer, task.Task, label.Label, label.Union.TruePositives, label.Union.FalsePositives, label.Union.FalseNegatives)],
+        [.. (layers[0].Information.FirstOrDefault()?.Documents ?? []).Select(d => documents[d])],
+        [.. from layer in layers
+            from task in layer.Information
+            select new InformationSums(layer.Layer, task.Task, task.Words, [.. task.MarginalBits.Zip(task.LayerBits, (marginal, bits) => marginal - bits)])]);
 
     /// <summary>Faithful is an autoencoder whose reconstructions the model itself can use (method 5).</summary>
     private static SaeProvenance Judged(SaeProvenance sae, Dictionary<int, SpliceOutcome> spliced)

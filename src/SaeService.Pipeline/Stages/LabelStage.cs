@@ -18,6 +18,8 @@ internal static class LabelStage
         var codes = Inputs.Codes(context, layer);
         context.Progress(0.05, message: "counting features against labels");
         var labelling = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads);
+        context.Progress(0.3, message: "probing a few features together");
+        var layerLabelling = labelling.Layer with { Probes = SparseProbes.Run(codes, words, context.Worker.Threads) };
         context.Progress(0.5, message: "describing features");
         var effects = Effects(context, layer);
         var cards = new FeatureCards(corpus, words, packed, codes).Rows(context.JobId, layer, effects.Of);
@@ -39,7 +41,7 @@ internal static class LabelStage
             Support = f.Support,
             SummaryJson = JsonSerializer.Serialize(f, Wire.Json),
         });
-        return new StageOutput([context.Write(Artifacts.Labelling, labelling.Layer.Write)], async (db, ct) =>
+        return new StageOutput([context.Write(Artifacts.Labelling, layerLabelling.Write)], async (db, ct) =>
         {
             await RowCopy.ReplaceAsync(db, context.JobId, layer, cards, ct);
             await RowCopy.ReplaceAsync(db, context.JobId, layer, labels, ct);

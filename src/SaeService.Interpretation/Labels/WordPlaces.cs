@@ -1,0 +1,30 @@
+using SaeService.Interpretation.Statistics;
+
+namespace SaeService.Interpretation.Labels;
+
+/// <summary>
+/// Where each word stands, in a byte a word: in train or held-out documents, and in which of two disjoint halves of the documents. Halves are dealt out by the seed within
+/// each part, so that each has as many train and as many held-out documents as the other, or one more.
+/// </summary>
+public sealed class WordPlaces
+{
+    private readonly byte[] _place; // bit 0: the half; bit 1: held out
+
+    public WordPlaces(LabelledWords words, int seed)
+    {
+        var ofDocument = new byte[words.PartOfDocument.Length];
+        foreach (var heldOut in new[] { false, true })
+        {
+            var documents = Enumerable.Range(0, ofDocument.Length).Where(d => words.PartOfDocument[d] != Part.Train == heldOut).ToArray();
+            new CounterRandom(seed, heldOut ? -2 : -1).Shuffle<int>(documents); // bootstraps take the streams from 0 on
+            for (var n = 0; n < documents.Length; n++)
+                ofDocument[documents[n]] = (byte)((heldOut ? 2 : 0) | (n & 1));
+        }
+        _place = Array.ConvertAll(words.Document, document => ofDocument[document]);
+    }
+
+    public bool IsTrain(int word) => _place[word] < 2;
+
+    /// <summary>0 or 1.</summary>
+    public int Half(int word) => _place[word] & 1;
+}
