@@ -13,7 +13,9 @@ public static class FeatureCsv
         ("train_consistency", f => f.TrainConsistency), ("kappa", f => f.Kappa), ("recall", f => f.Recall), ("f1", f => f.F1), ("mcc", f => f.Mcc),
         ("auroc", f => f.Auroc), ("support", f => f.Support), ("sentences", f => f.Sentences), ("threshold", f => f.Threshold),
         ("positive_support", f => f.PositiveSupport), ("positive_consistency", f => f.PositiveConsistency), ("base_rate", f => f.BaseRate), ("lift", f => f.Lift),
-        ("log10_p", f => f.Log10P), ("q", f => f.Q), ("mi_bits", f => f.MiBits), ("expected_mi_bits", f => f.ExpectedMiBits), ("entropy", f => f.Entropy),
+        ("log10_p", f => f.Log10P), ("q", f => f.Q), ("mi_bits", f => f.MiBits), ("expected_mi_bits", f => f.ExpectedMiBits),
+        ("excess_mi_bits", f => f.ExcessMiBits), ("normalised_mi", f => f.NormalisedMi), ("mi_log10_p", f => f.MiLog10P), ("mi_magnitude_bits", f => f.MiMagnitudeBits),
+        ("entropy", f => f.Entropy),
         ("lexical_diversity", f => f.LexicalDiversity), ("context_gain", f => f.ContextGain), ("kind", f => f.Kind.ToString().ToLowerInvariant()),
     ];
 

@@ -88,7 +88,7 @@ internal sealed class TaskRun
         return new TaskLabelling(_task.Labels.Task, _tests, consistent, labels);
     }
 
-    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _heldOut, _task);
+    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _heldOut, _task, _rules.MinSupport);
     private ReadOnlySpan<int> Train(int feature) => _train.AsSpan(feature * _task.Count, _task.Count);
     private ReadOnlyMemory<int> HeldOf(int feature) => _held.AsMemory(feature * _task.Count, _task.Count);
     private FeatureSummary Summary(FeatureMeasures of) => of.Summary(_task.Labels, _rules);

@@ -56,6 +56,8 @@ internal static class ConcludeStage
                     Labelling(context, StageKind.Control, layer, Artifacts.RandomLabelling(i)))],
                 Shuffled = Labelling(context, StageKind.Control, layer, Artifacts.ShuffledLabelling),
                 Information = Inputs.ReadJson<List<TaskInformation>>(context.Published(StageKind.Inform, layer, Artifacts.Information)),
+                WordForms = JobModes.SlowEstimators(request.Mode!)
+                    ? Inputs.ReadJson<List<ClusterInformation>>(context.Published(StageKind.Inform, layer, Artifacts.WordForms)).FirstOrDefault() : null,
             })],
             TokenTypes = Labelling(context, StageKind.Control, reference, Artifacts.TokenTypeLabelling),
             Mode = request.Mode!,
