@@ -7,7 +7,7 @@ namespace SaeService.Interpretation.Information;
 /// Lloyd's k-means from k-means++ centres (Arthur and Vassilvitskii 2007) over the standardised rows of a design. Distances in float32, sums in float64 and in
 /// the order of the rows: clusters depend on the seed, not on the number of threads.
 /// </summary>
-internal static class KMeans
+public static class KMeans
 {
     private const int BlockRows = 128;
     private const int MaxRounds = 100;
@@ -26,13 +26,13 @@ internal static class KMeans
         float[] panels = new float[stride * padded], bias = new float[padded];
         var cluster = new int[design.Rows];
         var nearest = new double[(design.Rows + BlockRows - 1) / BlockRows];
-        var before = double.PositiveInfinity;
+        var before = 0.0;
         for (var round = 0; ; round++)
         {
             Pack(centres, k, stride, padded, panels, bias);
             Parallel.For(0, nearest.Length, design.Parallelism, block => nearest[block] = Assign(design, block, panels, bias, padded, k, cluster));
             var squares = nearest.Sum();
-            if (round == MaxRounds || before - squares <= Tolerance * Math.Abs(before))
+            if (round == MaxRounds || round > 0 && before - squares <= Tolerance * before)
                 return cluster;
             before = squares;
             Centre(design, k, cluster, centres);
