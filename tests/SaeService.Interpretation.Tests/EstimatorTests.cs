@@ -67,8 +67,10 @@ public sealed class EstimatorTests
         var clusters = KMeans.Clusters(Design(2), 10, seed: 4);
         Assert.Equal(clusters, KMeans.Clusters(Design(1), 10, seed: 4));
         Assert.NotEqual(clusters, KMeans.Clusters(Design(2), 10, seed: 5));
-        var (found, planted) = (Squares(sample, clusters), Squares(sample, sample.Task.Of));
-        Assert.True(found <= 1.1 * planted, $"{found} against {planted}");
+        // One start may take two clouds for one; of five the best does not.
+        double[] found = [.. Enumerable.Range(4, 5).Select(seed => Squares(sample, KMeans.Clusters(Design(2), 10, seed)))];
+        var planted = Squares(sample, sample.Task.Of);
+        Assert.True(found.Min() <= 1.01 * planted && found.Max() < 1.6 * planted, $"{string.Join(", ", found)} against {planted}");
         // As many clusters as rows: each row is its own.
         Assert.Equal(Enumerable.Range(0, 12), KMeans.Clusters(new ProbeDesign(sample.Vectors[..(12 * 16)], 12, 16, 2, Cancel), 12, 1).Order());
     }

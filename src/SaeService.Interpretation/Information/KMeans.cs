@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Information;
@@ -11,6 +10,9 @@ public static class KMeans
 {
     private const int BlockRows = 128;
     private const int MaxRounds = 100;
+
+    /// <summary>Candidates that fit a panel of the products.</summary>
+    private const int Draws = 8;
 
     /// <summary>Done when a round lowers the sum of squares by less than this share.</summary>
     private const double Tolerance = 1e-4;
@@ -39,31 +41,60 @@ public static class KMeans
         }
     }
 
-    /// <summary>k-means++: each further centre is a row, drawn in proportion to its squared distance from the nearest centre so far.</summary>
+    /// <summary>
+    /// k-means++: each further centre is a row, drawn in proportion to its squared distance from the nearest centre so far; of a few draws, the one that leaves
+    /// the least (the greedy form, with 2 + ln k draws).
+    /// </summary>
     private static float[] Spread(ProbeDesign design, int k, long seed)
     {
         var random = new CounterRandom(seed ^ Stream, 0);
-        var stride = design.Stride;
+        int stride = design.Stride, draws = Math.Min(2 + (int)Math.Log(k), Draws);
         var centres = new float[k * stride];
-        var distance = new double[design.Rows];
-        Array.Fill(distance, double.PositiveInfinity);
-        var row = random.Next(design.Rows);
-        for (var c = 0; ; c++)
+        var norm = Enumerable.Range(0, design.Rows).Select(row => design.SquaredNorm(row, 1)).ToArray();
+        var distance = new double[design.Rows]; // to the nearest centre, squared
+        var left = new double[(design.Rows + BlockRows - 1) / BlockRows][];
+        float[] panel = new float[stride * Draws], zero = new float[Draws];
+        float[] product = new float[left.Length * BlockRows * Draws]; // [rows, draws]
+        var drawn = new int[draws];
+        for (var c = 0; c < k; c++)
         {
-            var centre = centres.AsMemory(c * stride, stride);
-            design.X.AsSpan(row * stride, stride).CopyTo(centre.Span);
-            if (c == k - 1)
-                return centres;
-            Parallel.For(0, (design.Rows + BlockRows - 1) / BlockRows, design.Parallelism, block =>
+            var total = distance.Sum();
+            for (var draw = 0; draw < draws; draw++)
+                drawn[draw] = c == 0 ? random.Next(design.Rows) : Drawn(distance, random.NextDouble() * total);
+            for (var draw = 0; draw < draws; draw++)
+                for (var j = 0; j < stride; j++)
+                    panel[j * Draws + draw] = design.X[drawn[draw] * stride + j];
+            Parallel.For(0, left.Length, design.Parallelism, block =>
             {
-                for (var i = block * BlockRows; i < Math.Min(design.Rows, (block + 1) * BlockRows); i++)
-                    distance[i] = Math.Min(distance[i], SquaredDistance(design.X.AsSpan(i * stride, stride), centre.Span));
+                var from = block * BlockRows;
+                var rows = Math.Min(BlockRows, design.Rows - from);
+                PanelProducts.Multiply(design.X.AsSpan(from * stride), stride, ProbeDesign.RowsAllocated(rows), panel, zero, product.AsSpan(from * Draws), Draws);
+                left[block] = new double[draws];
+                for (var row = from; row < from + rows; row++)
+                    for (var draw = 0; draw < draws; draw++)
+                        left[block][draw] += Nearer(row, draw, c);
             });
-            var at = random.NextDouble() * distance.Sum();
-            row = 0;
-            while (row < design.Rows - 1 && (at -= distance[row]) >= 0)
-                row++;
+            var best = Enumerable.Range(0, draws).MinBy(draw => left.Sum(block => block[draw]));
+            for (var row = 0; row < design.Rows; row++)
+                distance[row] = Nearer(row, best, c);
+            distance[drawn[best]] = 0;
+            design.X.AsSpan(drawn[best] * stride, stride).CopyTo(centres.AsSpan(c * stride));
         }
+        return centres;
+
+        double Nearer(int row, int draw, int c)
+        {
+            var squared = Math.Max(0, norm[row] - 2 * product[row * Draws + draw] + norm[drawn[draw]]);
+            return c == 0 ? squared : Math.Min(distance[row], squared);
+        }
+    }
+
+    private static int Drawn(double[] weight, double at)
+    {
+        var row = 0;
+        while (row < weight.Length - 1 && (at -= weight[row]) >= 0)
+            row++;
+        return row;
     }
 
     /// <summary>The centre nearest to each row of a block is that of the largest x·c - |c|²/2. Returns the block's Σ |c|² - 2 x·c.</summary>
@@ -130,17 +161,5 @@ public static class KMeans
             for (var j = 0; j < stride; j++)
                 for (var c = 0; c < Math.Min(width, k - start); c++)
                     panels[start * stride + j * width + c] = centres[(start + c) * stride + j];
-    }
-
-    /// <summary>Own loop: the library's sums may depend on where an array lies.</summary>
-    private static double SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-    {
-        var sum = Vector256<float>.Zero;
-        for (var i = 0; i < a.Length; i += Vector256<float>.Count)
-        {
-            var difference = Vector256.Create(a[i..]) - Vector256.Create(b[i..]);
-            sum = Vector256.FusedMultiplyAdd(difference, difference, sum);
-        }
-        return Vector256.Sum(sum);
     }
 }
