@@ -48,6 +48,21 @@ public sealed record FeatureSummary
     public required double MiBits { get; init; }
     public required double ExpectedMiBits { get; init; }
 
+    /// <summary>mi_bits - expected_mi_bits. Null in results of older versions, as the three that follow.</summary>
+    public double? ExcessMiBits { get; init; }
+
+    /// <summary>I(fires; Y) / H(Y): the uncertainty coefficient.</summary>
+    public double? NormalisedMi { get; init; }
+
+    /// <summary>log10 p of I(fires; Y) by the G-test, 2 N I ~ χ².</summary>
+    public double? MiLog10P { get; init; }
+
+    /// <summary>
+    /// I(activation; Y) with the strength of positive activations, bits: I(activation > 0; Y) + P(activation > 0) I(activation; Y | activation > 0), the first exact,
+    /// the second by nearest neighbours over active words (Ross 2014). Null where fewer held-out words than the least support are active.
+    /// </summary>
+    public double? MiMagnitudeBits { get; init; }
+
     /// <summary>H(Y | fires) / log K.</summary>
     public required double Entropy { get; init; }
 
@@ -123,7 +138,8 @@ public sealed record ActivatingContext(string Text, IReadOnlyList<string> Words,
 public sealed record TokenEffect(string Token, double Value);
 
 /// <summary>Layer x task and layer x label information with nulls, controls and intervals.</summary>
-public sealed record MutualInformationDocument(Guid JobId, IReadOnlyList<int> Layers, IReadOnlyList<TaskFindings> Tasks);
+/// <param name="WordForms">By layer, clusters against word forms; empty outside mode thorough.</param>
+public sealed record MutualInformationDocument(Guid JobId, IReadOnlyList<int> Layers, IReadOnlyList<TaskFindings> Tasks, IReadOnlyList<ClusterInformation> WordForms);
 
 /// <summary>By label: score by depth, centre of gravity, expected layer.</summary>
 public sealed record ProfilesDocument(Guid JobId, IReadOnlyList<int> Layers, IReadOnlyList<TaskProfiles> Tasks);

@@ -12,6 +12,9 @@ public static class JobModes
     /// <summary>Whether the dictionaries of the literature stand beside the autoencoder: identity, PCA, ICA, an untrained autoencoder.</summary>
     public static bool Comparisons(string mode) => mode is "full" or "thorough";
 
+    /// <summary>Whether single dimensions of the vectors are ranked by their information.</summary>
+    public static bool RanksDimensions(string mode) => mode is "full" or "thorough";
+
     /// <summary>Whether the slow estimators of information run: online code lengths, the bound of a network with a hidden layer, clusters.</summary>
     public static bool SlowEstimators(string mode) => mode == "thorough";
 

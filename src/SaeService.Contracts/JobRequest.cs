@@ -177,6 +177,12 @@ public sealed record InformationSettings
     /// <summary>Piece of the word whose vector is read: <c>last</c> (default) or <c>first</c>.</summary>
     public string? SubwordPolicy { get; init; }
 
+    /// <summary>
+    /// Whose label is asked of a word's vector: <c>current</c> (default), the word's own; <c>both</c>, the next word's as well, in curves beside the first, which
+    /// shows what a causal model's last layers are about. Findings rest on the word's own.
+    /// </summary>
+    public string? Target { get; init; }
+
     /// <summary>Document-bootstrap resamples of every interval. Default 1000.</summary>
     public int? BootstrapSamples { get; init; }
 }

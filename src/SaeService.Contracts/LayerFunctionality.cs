@@ -164,6 +164,12 @@ public sealed record TaskFindings
     /// <summary>L2 strength of the probes, chosen on the dev part at one layer and held fixed across layers.</summary>
     public required double Lambda { get; init; }
     public required IReadOnlyList<LayerInformation> Layers { get; init; }
+
+    /// <summary>Layers whose information is not significantly below that of the best (paired document bootstrap). Empty where no layer has any.</summary>
+    public IReadOnlyList<int> InformationPeakSet { get; init; } = [];
+
+    /// <summary>Where <c>information.target</c> is <c>both</c>: the same with the next word's label as target.</summary>
+    public NextWordFindings? NextWord { get; init; }
     public required IReadOnlyList<LabelProfile> Profiles { get; init; }
 }
 
@@ -188,15 +194,38 @@ public sealed record LayerInformation
     public required double Accuracy { get; init; }
     public required double MacroF1 { get; init; }
 
+    /// <summary>Of the control task's probe. Null in documents of older versions, as all that follows it.</summary>
+    public double? ControlAccuracy { get; init; }
+
+    /// <summary>accuracy - control_accuracy: Hewitt and Liang's selectivity as they have it.</summary>
+    public double? SelectivityAccuracy { get; init; }
+
+    /// <summary>I_V minus that of the layer measured before, in the same resampled documents. Null at the first.</summary>
+    public Estimate? ChangeFromPrevious { get; init; }
+
     /// <summary>For dep: I_V beyond what the part of speech says. Null for other tasks.</summary>
     public double? GivenPosBits { get; init; }
+    public double[]? GivenPosCi95 { get; init; }
+
+    /// <summary>Of a task with the label <c>O</c>; null for others, and where too few words carry another.</summary>
+    public WithoutO? WithoutO { get; init; }
+
+    /// <summary>Modes full and thorough.</summary>
+    public DimensionInformation? Dimensions { get; init; }
+
+    /// <summary>Mode thorough, as what follows.</summary>
+    public OnlineCode? OnlineCode { get; init; }
+    public MlpBound? Mlp { get; init; }
+    public ClusterInformation? Clusters { get; init; }
     public required IReadOnlyList<LabelInformation> PerLabel { get; init; }
 }
 
 public sealed record InformationEstimate(double Value, double[] Ci95, string Estimator, int NTrain, int NTest);
 
 /// <summary>The same softmax read as a binary code for one label.</summary>
-public sealed record LabelInformation(string Label, double IvBits, double[] Ci95, double Normalised, int Support);
+/// <param name="GivenPosBits">For dep: what the vectors say of this label beyond the part of speech.</param>
+public sealed record LabelInformation(string Label, double IvBits, double[] Ci95, double Normalised, int Support, double? GivenPosBits = null,
+    double[]? GivenPosCi95 = null);
 
 /// <summary>One label by depth.</summary>
 public sealed record LabelProfile
@@ -215,7 +244,10 @@ public sealed record LabelProfile
     /// <summary>Layers not significantly worse than the best (paired document bootstrap).</summary>
     public required IReadOnlyList<int> PeakSet { get; init; }
 
-    /// <summary>The first layer with at least 0.9 of the best layer's score. Null where every score is 0.</summary>
+    /// <summary>The same of the information.</summary>
+    public IReadOnlyList<int> InformationPeakSet { get; init; } = [];
+
+    /// <summary>First layer with at least 0.9 of the best score; null where there is no score.</summary>
     public int? Onset { get; init; }
 }
 
@@ -225,7 +257,10 @@ public sealed record CentreOfGravity(double Value, double Relative, double[] Ci9
 /// <summary>From per-layer information as it is and from its running maximum; suppressed where context adds less than 2 points.</summary>
 /// <param name="Signed">Null where the last layer is less than 2 points above the first: the ratio then leaves the range of layers.</param>
 /// <param name="Headroom">Best layer minus the first, as a share of the label's entropy.</param>
-public sealed record ExpectedLayer(double? Signed, double RunningMax, double Headroom);
+/// <param name="SignedCi95">95 % document bootstrap, paired across layers; null with <paramref name="Signed"/>.</param>
+/// <param name="GainConcentrationBits">KL of the positive gains from uniform over the layers above the first: near 0, gains are spread evenly.</param>
+public sealed record ExpectedLayer(double? Signed, double RunningMax, double Headroom, double[]? SignedCi95 = null, double[]? RunningMaxCi95 = null,
+    double? GainConcentrationBits = null);
 
 /// <summary>One layer over all tasks.</summary>
 public sealed record LayerFindings
@@ -251,6 +286,9 @@ public sealed record LayerFindings
     /// <summary>The most consistent features, best first; the whole table is at <c>/v1/jobs/{id}/layers/{layer}/features</c>.</summary>
     public required IReadOnlyList<FeatureSummary> Features { get; init; }
     public required LayerSummary Summary { get; init; }
+
+    /// <summary>Mode thorough: clusters of the vectors against word forms, what is left of the word's identity.</summary>
+    public ClusterInformation? WordForms { get; init; }
 
     /// <summary>How many features pass as highly consistent where they should not.</summary>
     public ConsistencyControls? Controls { get; init; }

@@ -43,6 +43,9 @@ public static class Artifacts
     /// <summary>inform: information of every task.</summary>
     public const string Information = "information.json";
 
+    /// <summary>inform, mode thorough: clusters of the vectors against word forms.</summary>
+    public const string WordForms = "word-forms.json";
+
     /// <summary>inform, reference layer only: the probes' penalty by task.</summary>
     public const string Lambdas = "lambdas.json";
 

@@ -138,6 +138,7 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("\"labels\":{\"fdr\":0}", ProblemCodes.InvalidRequest, "$.labels.fdr")]
     [InlineData("\"labels\":{\"kappa\":1.5}", ProblemCodes.InvalidRequest, "$.labels.kappa")]
     [InlineData("\"labels\":{\"subword_policy\":\"mean\"}", ProblemCodes.InvalidRequest, "$.labels.subword_policy")]
+    [InlineData("\"information\":{\"target\":\"next\"}", ProblemCodes.InvalidRequest, "$.information.target")]
     [InlineData("\"information\":{\"bootstrap_samples\":1}", ProblemCodes.InvalidRequest, "$.information.bootstrap_samples")]
     [InlineData("\"mode\":\"full\"", ProblemCodes.NotAvailable, "$.mode")]
     [InlineData("\"mode\":\"brisk\"", ProblemCodes.InvalidRequest, "$.mode")]

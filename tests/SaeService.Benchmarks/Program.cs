@@ -11,6 +11,9 @@ switch (args)
     case ["label", ..] when args.Length == 1 || json is not null:
         Report.Write(LabelBenchmark.Run(), json);
         return 0;
+    case ["information", ..] when args.Length == 1 || json is not null:
+        Report.Write(InformationBenchmark.Run(), json);
+        return 0;
     case ["tokenizers", ..] when args.Length == 1 || json is not null:
         Report.Write(TokenizerSpeed.Measure(), json);
         return 0;
@@ -24,6 +27,7 @@ switch (args)
         Console.Error.WriteLine("""
             capture [--json FILE]     tokens a second of capture beside those of its matrix products alone
             label [--json FILE]       the pass that labels a layer's features: 60,000 words, 16,384 features, three tasks
+            information [--json FILE] seconds of every estimator of information on 20 000 words x 768 dimensions, the probe beside scikit-learn's
             sae-step [--json FILE]    a training step beside the encoder's matrix product alone, dense autograd and a sparse step in libtorch
                                       (--size 0, 1 or 2: one of the sizes; then --ours: without the two peers)
             tokenizers [--json FILE]  megabytes a second of every tokenizer of the shared data

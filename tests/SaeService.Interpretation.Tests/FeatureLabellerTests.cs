@@ -61,6 +61,39 @@ public sealed class FeatureLabellerTests
     }
 
     [Fact]
+    public void How_strongly_a_feature_fires_is_information_too()
+    {
+        // It fires on every word, so that whether it fires says nothing; strongly on subjects, weakly on the rest.
+        var strength = Planted.Noise(1, 5);
+        var codes = Planted.Codes(Words, w => 0.5f + 0.4f * strength(w) + (Words.Carries("dep", "nsubj", w) ? 10 : 0), Planted.Noise(0.02, 6), _ => 0,
+            w => w % 700 == 0 ? 1 + w : 0);
+        var features = FeatureLabeller.Run(codes, Words, Rules with { ChooseThresholds = false }).Features().Where(f => f.Task == "dep").ToDictionary(f => f.Index);
+        var held = Enumerable.Range(0, Words.Count).Where(w => Words.PartOf(w) != Part.Train).ToArray();
+        var share = (double)held.Count(w => Words.Carries("dep", "nsubj", w)) / held.Length;
+        var binary = -share * Math.Log2(share) - (1 - share) * Math.Log2(1 - share);
+        Assert.Equal(0, features[0].MiBits);
+        Assert.Equal(binary, features[0].MiMagnitudeBits!.Value, 0.03);
+        // A detector of all or nothing, at random, holds nothing either way: the zeros are one value, not many neighbours.
+        Assert.InRange(features[1].MiMagnitudeBits!.Value, 0, 0.004);
+        Assert.True(features[1].MiLog10P > -4);
+        Assert.Equal(features[1].MiBits - features[1].ExpectedMiBits, features[1].ExcessMiBits!.Value, 12);
+        Assert.True(features[3].Support < Rules.MinSupport);
+        Assert.Null(features[3].MiMagnitudeBits);
+    }
+
+    [Fact]
+    public void Without_strengths_that_tell_information_is_that_of_firing()
+    {
+        var dep = FeatureLabeller.Run(Planted.Codes(Words, Planted.Detector(Words, "dep", "nsubj")), Words, Rules with { ChooseThresholds = false })
+            .Features().Single(f => f.Task == "dep");
+        Assert.Equal(dep.MiBits, dep.MiMagnitudeBits!.Value, 0.01);
+        var held = Enumerable.Range(0, Words.Count).Where(w => Words.PartOf(w) != Part.Train).ToArray();
+        var entropy = DiscreteInformation.EntropyBits(held.GroupBy(w => Words.Task("dep").Of[w]).Select(g => g.Count()).ToArray());
+        Assert.Equal(dep.MiBits / entropy, dep.NormalisedMi!.Value, 12);
+        Assert.True(dep.MiLog10P < -100);
+    }
+
+    [Fact]
     public void The_majority_trap_a_feature_that_fires_at_random_on_text_that_is_mostly_O()
     {
         var run = FeatureLabeller.Run(Planted.Codes(Words, Planted.Noise(0.2, 3)), Words, Rules);

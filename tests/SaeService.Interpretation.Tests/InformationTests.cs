@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Interpretation.Information;
+using SaeService.Interpretation.Statistics;
 using SaeService.TestSupport;
 using Xunit;
 
@@ -73,6 +74,17 @@ public class InformationTests
     }
 
     [Fact]
+    public void Intervals_are_those_of_the_resamples_that_another_stage_draws_again()
+    {
+        var measured = Measure(Small());
+        var again = new DocumentBootstrap(measured.Documents.Length, Rules.BootstrapSamples, Rules.Seed);
+        double[] Interval(double[] bits) => DocumentBootstrap.Interval(again.Ratios(bits, Array.ConvertAll(measured.Words, w => (double)w)));
+        Assert.Equal(Interval([.. measured.MarginalBits.Zip(measured.LayerBits, (m, l) => m - l)]), measured.Layer.IvBits.Ci95);
+        foreach (var (label, sums) in measured.Layer.PerLabel.Zip(measured.PerLabel))
+            Assert.Equal(Interval([.. sums.MarginalBits.Zip(sums.LayerBits, (m, l) => m - l)]), label.Ci95);
+    }
+
+    [Fact]
     public void The_word_type_table_is_worth_what_it_should_where_type_is_all()
     {
         // The label is a function of the type, and the vectors are noise: all is in the table, nothing in the layer.
@@ -118,6 +130,13 @@ public class InformationTests
         var beyondCoarse = Given(coarse);
         Assert.InRange(beyondCoarse.Layer.GivenPosBits!.Value, 0.1, beyondCoarse.Layer.IvBits.Value - 0.1);
         Assert.InRange(Given(self).Layer.GivenPosBits!.Value, -0.02, 0.05);
+        Assert.InRange(beyondCoarse.Layer.GivenPosBits.Value, beyondCoarse.Layer.GivenPosCi95![0], beyondCoarse.Layer.GivenPosCi95[1]);
+        // Of a label of its own, too: less than the vectors say of it at all, more than nothing; nothing once the label itself is given.
+        var common = beyondCoarse.Layer.PerLabel.Where(label => label.Support > 50).ToArray();
+        Assert.NotEmpty(common);
+        Assert.All(common, label => Assert.InRange(label.GivenPosBits!.Value, 0.001, label.IvBits));
+        Assert.All(Given(self).Layer.PerLabel, label => Assert.InRange(label.GivenPosBits!.Value, -0.02, 0.02));
+        Assert.All(Measure(sample).Layer.PerLabel, label => Assert.Null(label.GivenPosBits));
         Assert.Null(Measure(sample).Layer.GivenPosBits);
         Assert.Throws<ArgumentException>(() => Given(sample.Task));
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using SaeService.Interpretation.Information;
 using SaeService.Interpretation.Statistics;
 using Xunit;
 
@@ -65,6 +66,34 @@ public sealed class ScikitLearnTests
     {
         if (!File.Exists(Python) || Run("import sklearn, scipy", "") is null)
             Assert.Skip($"needs {Python} with scikit-learn (apt-get install python3-sklearn)");
+    }
+
+    [Fact]
+    public void Dimensions_have_the_information_that_mutual_info_classif_gives_them()
+    {
+        Require();
+        const int dimension = 17;
+        var sample = new InformationSample(count: 3000, dimension, spread: 0.5, sigma: 1, seed: 21);
+        // Scales and offsets of their own, as the dimensions of a layer have.
+        for (var i = 0; i < sample.Vectors.Length; i++)
+            sample.Vectors[i] = sample.Vectors[i] * (1 + i % dimension * 10) - 3 * (i % dimension);
+        var chosen = ProbeWords.Choose(sample.Words, sample.Task, 2000, 1);
+        var x = new float[chosen.Train.Length * dimension];
+        sample.Gather(chosen.Train, x);
+        var output = Run("""
+            import json, sys
+            import numpy as np
+            from sklearn.feature_selection import mutual_info_classif
+            given = json.load(sys.stdin)
+            x = np.array(given['x'], dtype='f4').reshape(len(given['y']), -1)
+            json.dump({'bits': (mutual_info_classif(x, given['y'], n_neighbors=3, random_state=0) / np.log(2)).tolist()}, sys.stdout)
+            """, JsonSerializer.Serialize(new { x, y = chosen.Train.Select(word => sample.Task.Of[word]) }))!;
+        var expected = JsonDocument.Parse(output).RootElement.GetProperty("bits").Numbers();
+        var ranking = DimensionRanking.Measure(sample.Task, chosen, dimension, sample.Gather, new InformationRules(), TestContext.Current.CancellationToken);
+        Assert.Equal(dimension, ranking.Dimensions.Count);
+        foreach (var (j, bits) in ranking.Dimensions)
+            Assert.Equal(expected[j], bits, 1e-4);
+        Assert.True(expected.Max() > 0.02);
     }
 
     /// <summary>Standard output; null where the script fails.</summary>

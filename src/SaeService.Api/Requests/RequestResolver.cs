@@ -146,6 +146,7 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
     {
         MaxTrainWords = check.Range(asked.MaxTrainWords, 20_000, 100, 10_000_000, "$.information.max_train_words"),
         SubwordPolicy = check.OneOf(asked.SubwordPolicy, ["last", "first"], "$.information.subword_policy"),
+        Target = check.OneOf(asked.Target, ["current", "both"], "$.information.target"),
         BootstrapSamples = check.Range(asked.BootstrapSamples, 1000, 100, 100_000, "$.information.bootstrap_samples"),
     };
 

@@ -51,7 +51,8 @@ public static class LayerEndpoints
         if (NotModified(context, job, "mutual-information"))
             return TypedResults.StatusCode(StatusCodes.Status304NotModified);
         var document = await StoredDocument.ReadAsync(database, job, context.RequestAborted);
-        return TypedResults.Ok(new MutualInformationDocument(id, [.. document.Layers.Select(x => x.Layer)], document.Tasks));
+        return TypedResults.Ok(new MutualInformationDocument(id, [.. document.Layers.Select(x => x.Layer)], document.Tasks,
+            [.. document.Layers.Where(x => x.WordForms is not null).Select(x => x.WordForms!)]));
     }
 
     private static async Task<Results<Ok<ProfilesDocument>, StatusCodeHttpResult>> GetProfiles(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)

@@ -42,7 +42,7 @@ internal static class Cells
             Encodes = new Encodes(union.Union?.F1 ?? 0, scores.F1Interval(position), union.Union?.Recall ?? 0, union.Union?.Precision ?? 0,
                 new GatingBaselines(scores.Random[position], scores.TokenType), new Estimate(scores.Excess[position], scores.ExcessInterval(position))),
             Distinguishes = Distinguishes(task, label, position),
-            Information = new CellInformation(information?.IvBits ?? 0, information?.Normalised ?? 0, null),
+            Information = new CellInformation(information?.IvBits ?? 0, information?.Normalised ?? 0, information?.GivenPosBits),
             Features = new CellFeatures(union.Features, union.Lexical, union.Contextual, union.Mixed, Share(task, label, position)),
         };
     }

@@ -49,13 +49,30 @@ public static class Conclusion
             TypeInformationBits = any.TypeInformationBits,
             Target = "current",
             Lambda = any.Lambda,
-            Layers = [.. task.Information.Select(i => i.Layer)],
+            Layers = [.. task.Information.Select((i, position) => i.Layer with { ChangeFromPrevious = task.ByDepth.Change(position) })],
+            InformationPeakSet = [.. task.ByDepth.PeakSet().Select(position => layers[position])],
+            NextWord = NextWord(task),
             Profiles =
             [
-                .. task.Labels.Select(label => Profiles.Build(label, aliases.Of(task.Task, label), task.Scores(label), layers,
-                    [.. Enumerable.Range(0, layers.Length).Select(position => task.InformationOf(label, position)?.Normalised ?? 0)],
+                .. task.Labels.Select(label => Profiles.Build(label, aliases.Of(task.Task, label), task.Scores(label), layers, task.DepthsOf(label),
                     evidence.Provenance.Model.Layers, evidence.Rules.BootstrapSamples)),
             ],
+        };
+    }
+
+    private static NextWordFindings? NextWord(TaskEvidence task)
+    {
+        if (task.NextWordByDepth is null)
+            return null;
+        var any = task.Information[0].NextWord!;
+        return new NextWordFindings
+        {
+            EntropyBits = any.EntropyBits,
+            Majority = any.Majority,
+            TypeBaselineAccuracy = any.TypeAccuracy,
+            TypeInformationBits = any.TypeInformationBits,
+            Lambda = any.Lambda,
+            Layers = [.. task.Information.Select((i, position) => i.NextWord!.Layer with { ChangeFromPrevious = task.NextWordByDepth.Change(position) })],
         };
     }
 
@@ -84,6 +101,7 @@ public static class Conclusion
                     .OrderByDescending(f => f.Mcc).ThenBy(f => f.Index).ThenBy(f => Array.IndexOf(concluded, f.Task)).Take(FeaturesListed),
             ],
             Summary = Summaries.Of(layer.Layer, functionalities, concluded, faithful, evidence.TokenTypes.HeldOutDocuments.Length),
+            WordForms = layer.WordForms,
             Controls = Reservations.Controls(layer, evidence.TokenTypes),
             SplitConsistency = [.. layer.Autoencoder.Tasks.Where(t => t.Split is not null).Select(t => t.Split!)],
             SeedStability = layer.SeedStability,

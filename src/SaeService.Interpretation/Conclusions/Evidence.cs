@@ -48,4 +48,7 @@ public sealed record LayerEvidence
 
     /// <summary>One entry a task. A task without an entry at some layer is left out of the conclusion, and the caveats say so.</summary>
     public required IReadOnlyList<TaskInformation> Information { get; init; }
+
+    /// <summary>Clusters of the vectors against word forms; null where not run.</summary>
+    public ClusterInformation? WordForms { get; init; }
 }

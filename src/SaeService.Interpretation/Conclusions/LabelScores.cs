@@ -75,19 +75,7 @@ internal sealed class LabelScores
     }
 
     /// <summary>Layers whose S is not significantly below that of the best one: positions, ascending. Empty where S is 0 everywhere.</summary>
-    public IEnumerable<int> PeakSet()
-    {
-        var score = Score;
-        var best = Array.IndexOf(score, score.Max());
-        if (score[best] <= 0)
-            yield break;
-        for (var layer = 0; layer < score.Length; layer++)
-        {
-            var behind = Combine(_above[best], _above[layer], (a, b) => Math.Max(0, a) - Math.Max(0, b));
-            if (layer == best || DocumentBootstrap.Interval(behind)[0] <= 0)
-                yield return layer;
-        }
-    }
+    public IEnumerable<int> PeakSet() => PeakSets.Of(Score, Array.ConvertAll(_above, layer => Array.ConvertAll(layer, above => Math.Max(0, above))));
 
     private static double[] Samples(UnionCounts? union, DocumentBootstrap bootstrap)
     {

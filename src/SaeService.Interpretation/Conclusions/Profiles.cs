@@ -15,23 +15,25 @@ internal static class Profiles
     /// <summary>Information, as a share of the label's entropy, that context must add for an expected layer to mean anything.</summary>
     private const double LeastHeadroom = 0.02;
 
+    /// <summary>Share of the best score from which a label is there.</summary>
+    private const double OnsetShare = 0.9;
+
     /// <param name="layers">Layers asked for, ascending.</param>
     /// <param name="information">I_V(1[y]) / H(1[y]) by layer.</param>
     /// <param name="depth">Number of blocks of the model, so that the highest layer there is.</param>
-    public static LabelProfile Build(string label, IReadOnlyList<string> aliases, LabelScores scores, int[] layers, double[] information, int depth,
-        int samples) => new()
+    public static LabelProfile Build(string label, IReadOnlyList<string> aliases, LabelScores scores, int[] layers, InformationByDepth information,
+        int depth, int samples) => new()
         {
             Label = label,
             Aliases = aliases,
             Score = scores.Score,
-            Information = information,
+            Information = information.Value,
             CentreOfGravity = Centre(scores, layers, depth, samples),
             ExpectedLayerPerLayer = Expected(information, layers),
-            Onset = Onset(scores.Score, layers),
             PeakSet = [.. scores.PeakSet().Select(position => layers[position])],
+            InformationPeakSet = [.. information.PeakSet().Select(position => layers[position])],
+            Onset = Onset(scores.Score, layers),
         };
-
-    private static int? Onset(double[] score, int[] layers) => score.Max() <= 0 ? null : layers[Array.FindIndex(score, s => s >= 0.9 * score.Max())];
 
     private static CentreOfGravity? Centre(LabelScores scores, int[] layers, int depth, int samples)
     {
@@ -50,15 +52,24 @@ internal static class Profiles
         return new CentreOfGravity(value, value / depth, interval, concentration, localised);
     }
 
-    private static ExpectedLayer? Expected(double[] information, int[] layers)
+    private static int? Onset(double[] score, int[] layers)
+    {
+        var most = score.Max();
+        return most <= 0 ? null : layers[Array.FindIndex(score, s => s >= OnsetShare * most)];
+    }
+
+    private static ExpectedLayer? Expected(InformationByDepth by, int[] layers)
     {
         // Defined from the embedding up, without gaps.
         if (layers.Length < 2 || layers[0] != 0 || layers[^1] != layers.Length - 1)
             return null;
+        var information = by.Value;
         var headroom = DepthProfile.Headroom(information);
         if (headroom < LeastHeadroom)
             return null;
+        var intervals = by.ExpectedLayer(layers);
         double? signed = information[^1] - information[0] < LeastHeadroom ? null : DepthProfile.ExpectedLayer(information, layers);
-        return new ExpectedLayer(signed, DepthProfile.ExpectedLayer(DepthProfile.RunningMaximum(information), layers), headroom);
+        return new ExpectedLayer(signed, DepthProfile.ExpectedLayer(DepthProfile.RunningMaximum(information), layers), headroom,
+            signed is null ? null : intervals.Signed, intervals.RunningMax, DepthProfile.ConcentrationOfGainsBits(information));
     }
 }

@@ -24,6 +24,7 @@ internal static class Reservations
         ["information"] = "bits by which a linear probe on the layer's vectors shortens the code of the held-out labels (V-information)",
         ["kappa"] = "(consistency - base rate) / (1 - base rate): consistency after the label's frequency is taken out",
         ["location quotient"] = "log2 of the share of alive features for the label here over its mean over layers",
+        ["online code"] = "bits to send all labels when each block is coded by a probe fitted on the blocks before: short where labels are easy to learn",
         ["onset"] = "first layer with at least 0.9 of the best layer's excess",
         ["peak set"] = "layers whose excess is not significantly below that of the best layer",
         ["selectivity"] = "information about the task minus information about random labels given to word forms",

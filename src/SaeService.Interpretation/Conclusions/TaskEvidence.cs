@@ -9,6 +9,7 @@ namespace SaeService.Interpretation.Conclusions;
 internal sealed class TaskEvidence
 {
     private readonly Dictionary<string, LabelScores> _scores = [];
+    private readonly DocumentBootstrap _ofTest;
     private readonly InformationGates[] _gates;
 
     public TaskEvidence(string task, Evidence evidence, DocumentBootstrap documents)
@@ -31,8 +32,11 @@ internal sealed class TaskEvidence
         for (var n = 0; n < scores.Length; n++)
             _scores[Labels[n]] = scores[n];
 
-        var ofTest = new DocumentBootstrap(Information[0].Documents.Length, evidence.Rules.BootstrapSamples, evidence.Rules.Seed);
-        _gates = [.. Information.Select(i => new InformationGates(i, ofTest))];
+        _ofTest = new DocumentBootstrap(Information[0].Documents.Length, evidence.Rules.BootstrapSamples, evidence.Rules.Seed);
+        ByDepth = InformationByDepth.OfTask(Information, _ofTest);
+        if (Array.TrueForAll(Information, i => i.NextWord is not null))
+            NextWordByDepth = InformationByDepth.OfTask([.. Information.Select(i => i.NextWord!)], _ofTest);
+        _gates = [.. Information.Select(i => new InformationGates(i, _ofTest))];
     }
 
     public string Task { get; }
@@ -43,6 +47,15 @@ internal sealed class TaskEvidence
     public TaskInformation[] Information { get; } // [layers]
     public int[] Alive { get; }                   // [layers]
     public LabelScores Scores(string label) => _scores[label];
+
+    /// <summary>The task's information over the layers.</summary>
+    public InformationByDepth ByDepth { get; }
+
+    /// <summary>The same about the next word; null where it was not measured at every layer.</summary>
+    public InformationByDepth? NextWordByDepth { get; }
+
+    /// <summary>A label's information over the layers.</summary>
+    public InformationByDepth DepthsOf(string label) => InformationByDepth.OfLabel(Information, label, _ofTest);
     public InformationGates Gates(int position) => _gates[position];
 
     /// <summary>Of a layer, the label's own information; null where it has no scored words.</summary>

@@ -8,7 +8,7 @@ namespace SaeService.Interpretation.Information;
 /// penalised, over the full batch. The same optimum as scikit-learn's <c>LogisticRegression(C = 1/(N λ))</c> on the same z-scores. Products in float32,
 /// sums over rows and the solver's state in float64; a fit's bits do not depend on the number of threads.
 /// </summary>
-public sealed class LinearProbe
+public sealed class LinearProbe : IProbe
 {
     private const int BlockRows = 128;
 
@@ -68,9 +68,7 @@ public sealed class LinearProbe
         return probe;
     }
 
-    /// <summary>ln q(class | x) of standardised vectors.</summary>
-    /// <param name="x">[rows rounded up to whole tiles, design.Stride]</param>
-    /// <param name="into">[rows, Classes] nats.</param>
+    /// <inheritdoc/>
     public void LogProbabilities(ReadOnlySpan<float> x, int rows, Span<double> into)
     {
         var z = new float[BlockRows * _padded];
@@ -79,19 +77,21 @@ public sealed class LinearProbe
             var block = Math.Min(BlockRows, rows - from);
             PanelProducts.Multiply(x[(from * _stride)..], _stride, ProbeDesign.RowsAllocated(block), _w, _b, z, _padded);
             for (var row = 0; row < block; row++)
-            {
-                var logits = z.AsSpan(row * _padded, Classes);
-                var max = double.NegativeInfinity;
-                foreach (var logit in logits)
-                    max = Math.Max(max, logit);
-                var sum = 0.0;
-                foreach (var logit in logits)
-                    sum += Math.Exp(logit - max);
-                var log = max + Math.Log(sum);
-                for (var c = 0; c < Classes; c++)
-                    into[(from + row) * Classes + c] = logits[c] - log;
-            }
+                LogSoftmax(z.AsSpan(row * _padded, Classes), into.Slice((from + row) * Classes, Classes));
         }
+    }
+
+    internal static void LogSoftmax(ReadOnlySpan<float> logits, Span<double> into)
+    {
+        var max = double.NegativeInfinity;
+        foreach (var logit in logits)
+            max = Math.Max(max, logit);
+        var sum = 0.0;
+        foreach (var logit in logits)
+            sum += Math.Exp(logit - max);
+        var log = max + Math.Log(sum);
+        for (var c = 0; c < into.Length; c++)
+            into[c] = logits[c] - log;
     }
 
     /// <summary>Sums of a chunk of rows, which one thread makes; chunks are added in their order.</summary>
@@ -178,7 +178,7 @@ public sealed class LinearProbe
     }
 
     /// <summary>Turns logits into probabilities and returns ln Σ exp. Own loops: the library's sums may depend on where an array lies.</summary>
-    private static double Softmax(Span<float> z)
+    internal static double Softmax(Span<float> z)
     {
         var max = Vector256.Create(float.NegativeInfinity);
         for (var c = 0; c < z.Length; c += Vector256<float>.Count)

@@ -41,6 +41,15 @@ public sealed class ProbeDesign
     /// <summary>Brings other vectors [rows, Stride] to the scale of the train vectors.</summary>
     public void Standardise(Span<float> vectors, int rows) => _standardiser.Apply(vectors, rows, Stride);
 
+    /// <summary>Σ x² over rows from <paramref name="from"/> on.</summary>
+    internal double SquaredNorm(int from, int rows)
+    {
+        var sum = 0.0;
+        foreach (var v in X.AsSpan(from * Stride, rows * Stride))
+            sum += (double)v * v;
+        return sum;
+    }
+
     /// <summary>
     /// (c·Cov + λ)⁻¹ [Stride, Stride], with <paramref name="curvature"/> c rounded to a power of two so that the probes of a task share it. The Hessian
     /// of a class's weights is E[p(1-p) x xᵀ] + λ, so this is its inverse for a p(1-p) that does not depend on x: on word vectors it halves the steps.

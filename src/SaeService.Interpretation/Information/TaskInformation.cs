@@ -64,6 +64,12 @@ public sealed record TaskInformation
     public double[]? GivenOtherBits { get; init; }
     public double[]? GivenOtherAndLayerBits { get; init; }
 
+    /// <summary>The same without the label <c>O</c>, over the words that carry another; null where the task has none, or too few such words.</summary>
+    public TaskInformation? WithoutO { get; init; }
+
+    /// <summary>The same with the next word's label as target; null where it was not asked for.</summary>
+    public TaskInformation? NextWord { get; init; }
+
     /// <summary>One entry a label that has scored words, in the order of <see cref="LayerInformation.PerLabel"/>.</summary>
     public required IReadOnlyList<LabelCodeLengths> PerLabel { get; init; }
 }

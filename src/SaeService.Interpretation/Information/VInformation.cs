@@ -1,5 +1,4 @@
 using SaeService.Contracts;
-using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Information;
 
@@ -13,7 +12,8 @@ public sealed record LambdaTrial(double Lambda, double DevBits);
 /// <summary>
 /// Mutual information between a layer's vectors and a task's labels as a linear probe can use it (Xu et al. 2020):
 /// I_V = H_V(Y|∅) - H_V(Y|H), both held-out cross-entropies in bits a word: of the train marginal, and of a softmax regression fitted on train words.
-/// A lower bound of the Shannon information, near or below zero where there is none. Probes train on <see cref="Part.Train"/>, λ and the word-type table are
+/// A lower bound of the Shannon information, near or below zero where there is none. A fit ends at the optimum of a convex problem, which no seed moves: one fit
+/// stands for the three seeds that probes trained by steps need (the network of <see cref="MlpInformation"/> has them). Probes train on <see cref="Part.Train"/>, λ and the word-type table are
 /// tuned on <see cref="Part.Dev"/>, everything published is of <see cref="Part.Test"/>.
 /// </summary>
 public static class VInformation
@@ -106,13 +106,13 @@ public static class VInformation
         });
 
         var n = scored.Words.Length;
-        var bootstrap = new DocumentBootstrap(scored.Documents.Length, rules.BootstrapSamples, rules.Seed);
-        var resampledWords = bootstrap.Sums(scored.WordsOf);
+        var intervals = new MeanIntervals(scored, rules);
         var information = Difference(marginal.Bits, probed.Bits);
         var controlInformation = (controlMarginalBits.Sum() - controlBits.Sum()) / n;
         var (givenOther, givenBoth) = given is null
             ? default
             : Conditional(task, given, chosen, dimension, gather, lambda, rules, classes, labels, scored, cancel);
+        var beyond = givenOther is null ? null : Difference(givenOther.Bits, givenBoth!.Bits);
         var present = Enumerable.Range(0, classes.Count).Where(c => scored.Support[c] > 0).ToArray();
         return new()
         {
@@ -132,59 +132,55 @@ public static class VInformation
             TypeBits = table.Bits,
             ControlMarginalBits = controlMarginalBits,
             ControlLayerBits = controlBits,
-            GivenOtherBits = givenOther,
-            GivenOtherAndLayerBits = givenBoth,
+            GivenOtherBits = givenOther?.Bits,
+            GivenOtherAndLayerBits = givenBoth?.Bits,
             PerLabel = [.. present.Select(c =>
                 new LabelCodeLengths(Name(c), scored.Positives(c), marginal.LabelBits[c], probed.LabelBits[c], table.LabelBits[c]))],
             Layer = new()
             {
                 Layer = layer,
-                IvBits = new(information.Sum() / n, Interval(information), Estimator, chosen.Train.Length, n),
+                IvBits = new(information.Sum() / n, intervals.Of(information), Estimator, chosen.Train.Length, n),
                 Normalised = information.Sum() / marginal.Bits.Sum(),
-                ContextGainBits = new(table.MeanBits - probed.MeanBits, Interval(Difference(table.Bits, probed.Bits))),
+                ContextGainBits = new(table.MeanBits - probed.MeanBits, intervals.Of(Difference(table.Bits, probed.Bits))),
                 ControlBits = controlInformation,
                 SelectivityBits = information.Sum() / n - controlInformation,
                 ShuffledBits = marginal.MeanBits - shuffledBits / n,
                 Accuracy = probed.Accuracy,
                 MacroF1 = probed.MacroF1,
-                GivenPosBits = givenOther is null ? null : Difference(givenOther, givenBoth!).Sum() / n,
+                ControlAccuracy = (double)controlRight / n,
+                SelectivityAccuracy = probed.Accuracy - (double)controlRight / n,
+                GivenPosBits = beyond?.Sum() / n,
+                GivenPosCi95 = beyond is null ? null : intervals.Of(beyond),
                 PerLabel = [.. present.Select(c =>
                 {
                     var gained = Difference(marginal.LabelBits[c], probed.LabelBits[c]);
-                    return new LabelInformation(Name(c), gained.Sum() / n, Interval(gained), gained.Sum() / marginal.LabelBits[c].Sum(), scored.Support[c]);
+                    var gainedBeyond = givenOther is null ? null : Difference(givenOther.LabelBits[c], givenBoth!.LabelBits[c]);
+                    return new LabelInformation(Name(c), gained.Sum() / n, intervals.Of(gained), gained.Sum() / marginal.LabelBits[c].Sum(), scored.Support[c],
+                        gainedBeyond?.Sum() / n, gainedBeyond is null ? null : intervals.Of(gainedBeyond));
                 })],
             },
         };
 
         string Name(int c) => task.Names[classes.Labels[c]];
-
-        double[] Interval(double[] sums)
-        {
-            var resampled = bootstrap.Sums(sums);
-            for (var i = 0; i < resampled.Length; i++)
-                resampled[i] = resampledWords[i] == 0 ? 0 : resampled[i] / resampledWords[i];
-            return DocumentBootstrap.Interval(resampled);
-        }
     }
 
     /// <summary>
-    /// I_V(H, X → Y) - I_V(X → Y) as two code lengths by document (conditional probing, Hewitt et al. 2021): of a probe that sees the other task's label
-    /// alone, and of one that sees label and vector.
+    /// I_V(H, X → Y) - I_V(X → Y) as two code lengths (conditional probing, Hewitt et al. 2021): of a probe that sees the other task's label alone, and of
+    /// one that sees label and vector.
     /// </summary>
-    private static (double[] GivenOther, double[] GivenBoth) Conditional(TaskLabels task, TaskLabels given, ProbeWords chosen, int dimension,
+    private static (CodeLengths GivenOther, CodeLengths GivenBoth) Conditional(TaskLabels task, TaskLabels given, ProbeWords chosen, int dimension,
         GatherVectors gather, double lambda, InformationRules rules, TaskClasses classes, int[] labels, ScoredWords scored, CancellationToken cancel)
     {
         if (given.Task == task.Task)
             throw new ArgumentException($"task '{task.Task}' cannot be measured beyond itself", nameof(given));
         return (Score(new(0, gather, given)), Score(new(dimension, gather, given)));
 
-        double[] Score(ProbeInput input)
+        CodeLengths Score(ProbeInput input)
         {
             var design = input.Design(chosen.Train, rules.Threads, cancel);
-            var bits = new double[scored.Documents.Length];
-            var probe = LinearProbe.Fit(design, labels, classes.Count, lambda);
-            Predict(input, design, [probe], scored.Words, (_, word, p) => bits[scored.Document[word]] += TaskClasses.Bits(p[scored.Classes[word]]));
-            return bits;
+            var lengths = new CodeLengths(scored);
+            Predict(input, design, [LinearProbe.Fit(design, labels, classes.Count, lambda)], scored.Words, (_, word, p) => lengths.Add(word, p));
+            return lengths;
         }
     }
 
@@ -201,13 +197,13 @@ public static class VInformation
         }
     }
 
-    private delegate void UsePrediction(int probe, int word, ReadOnlySpan<double> p);
+    internal delegate void UsePrediction(int probe, int word, ReadOnlySpan<double> p);
 
     /// <summary>Every probe's distribution for every word, block by block.</summary>
-    private static void Predict(ProbeInput input, ProbeDesign design, LinearProbe[] probes, int[] words, UsePrediction use) =>
+    internal static void Predict(ProbeInput input, ProbeDesign design, IReadOnlyList<IProbe> probes, int[] words, UsePrediction use) =>
         input.Stream(design, words, (from, rows, x) =>
         {
-            for (var which = 0; which < probes.Length; which++)
+            for (var which = 0; which < probes.Count; which++)
             {
                 var classes = probes[which].Classes;
                 var p = new double[rows * classes];
@@ -219,7 +215,7 @@ public static class VInformation
             }
         });
 
-    private static TaskClasses Classes(TaskLabels task, ProbeWords chosen, InformationRules rules)
+    internal static TaskClasses Classes(TaskLabels task, ProbeWords chosen, InformationRules rules)
     {
         Require(chosen.Train.Length >= rules.MinWords, task, $"only {chosen.Train.Length} words to train a probe on; {rules.MinWords} are needed");
         var classes = new TaskClasses(Array.ConvertAll(chosen.Train, word => task.Of[word]), task.Names.Length);
@@ -227,15 +223,15 @@ public static class VInformation
         return classes;
     }
 
-    private static void Require(bool holds, TaskLabels task, string otherwise)
+    internal static void Require(bool holds, TaskLabels task, string otherwise)
     {
         if (!holds)
             throw new UnmeasurableTaskException($"task '{task.Task}': {otherwise}");
     }
 
-    private static int[] ClassesOf(TaskLabels task, int[] words, TaskClasses classes) => Array.ConvertAll(words, word => classes.Of(task.Of[word]));
+    internal static int[] ClassesOf(TaskLabels task, int[] words, TaskClasses classes) => Array.ConvertAll(words, word => classes.Of(task.Of[word]));
 
-    private static double[] Shares(int[] labels, int classes)
+    internal static double[] Shares(int[] labels, int classes)
     {
         var shares = new double[classes];
         foreach (var label in labels)
@@ -243,9 +239,9 @@ public static class VInformation
         return shares;
     }
 
-    private static double[] Difference(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x - y)];
+    internal static double[] Difference(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x - y)];
 
-    private static int ArgMax(ReadOnlySpan<double> p)
+    internal static int ArgMax(ReadOnlySpan<double> p)
     {
         var best = 0;
         for (var c = 1; c < p.Length; c++)

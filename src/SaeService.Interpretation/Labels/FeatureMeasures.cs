@@ -28,6 +28,9 @@ internal sealed class FeatureMeasures
     public required int Sentences { get; init; }
     public required double MiBits { get; init; }
     public required double ExpectedMiBits { get; init; }
+    public required double NormalisedMi { get; init; }
+    public required double MiLog10P { get; init; }
+    public required double? MiMagnitudeBits { get; init; }
     public required double Entropy { get; init; }
     public required double LexicalDiversity { get; init; }
     public required double ContextGain { get; init; }
@@ -87,6 +90,10 @@ internal sealed class FeatureMeasures
         Q = Q,
         MiBits = MiBits,
         ExpectedMiBits = ExpectedMiBits,
+        ExcessMiBits = MiBits - ExpectedMiBits,
+        NormalisedMi = NormalisedMi,
+        MiLog10P = MiLog10P,
+        MiMagnitudeBits = MiMagnitudeBits,
         Entropy = Entropy,
         LexicalDiversity = LexicalDiversity,
         ContextGain = ContextGain,

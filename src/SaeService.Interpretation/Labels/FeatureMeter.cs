@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Labels;
@@ -5,8 +6,9 @@ namespace SaeService.Interpretation.Labels;
 /// <summary>Measures features against one task. Holds scratch space: one a thread.</summary>
 /// <param name="positive">Every activation above 0.</param>
 /// <param name="codes">Those above <paramref name="thresholds"/>, where features are said to fire.</param>
+/// <param name="minSupport">Active held-out words from which their strengths are measured.</param>
 internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes codes, float[] thresholds, LabelledWords words, WordPlaces places, HeldOutDocuments heldOut,
-    TaskCounts task, DetectionWindows windows)
+    TaskCounts task, DetectionWindows windows, int minSupport)
 {
     private float[] _activations = []; // of the feature in hand, held out, ascending
     private bool[] _carries = [];      // whether these words carry the label
@@ -50,6 +52,8 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             _table[task.Count + y] = task.HeldOut[y] - counts[y];
         }
         var ofPositive = Activations(feature, label);
+        var information = DiscreteInformation.MutualInformationBits(_table, 2, task.Count);
+        var entropy = DiscreteInformation.EntropyBits(task.HeldOut);
         return new FeatureMeasures
         {
             Index = feature,
@@ -66,7 +70,10 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             Halves = halves,
             Detection = active == 0 ? null : windows.Score(fires, label),
             Sentences = sentences,
-            MiBits = DiscreteInformation.MutualInformationBits(_table, 2, task.Count),
+            MiBits = information,
+            NormalisedMi = entropy == 0 ? 0 : information / entropy,
+            MiLog10P = DiscreteInformation.GTest(_table, 2, task.Count).Log10P,
+            MiMagnitudeBits = MagnitudeBits(feature),
             ExpectedMiBits = task.ExpectedMiBits(active),
             Entropy = task.Count < 2 ? 0 : DiscreteInformation.EntropyBits(counts) / Math.Log2(task.Count),
             LexicalDiversity = active == 0 ? 0 : Math.Pow(2, EntropyOfTypes()),
@@ -122,6 +129,34 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             if (counts[label] > counts[modal])
                 modal = label;
         return modal;
+    }
+
+    /// <summary>
+    /// I(f; Y) of held-out words by the chain rule (method 1d, 2): I(1[f > 0]; Y), by counting, + P(f > 0) I(f; Y | f > 0), by nearest neighbours among active words
+    /// only: the many zeros are one value, which a continuous estimator must not see. Null with too few active words.
+    /// </summary>
+    private double? MagnitudeBits(int feature)
+    {
+        List<double> strengths = [];
+        List<int> labels = [];
+        var table = new int[2 * task.Count]; // active; silent
+        task.HeldOut.CopyTo(table, task.Count);
+        var fires = positive.Words(feature);
+        var values = positive.Values(feature);
+        for (var n = 0; n < fires.Length; n++)
+        {
+            var label = task.Labels.Of[fires[n]];
+            if (label < 0 || heldOut.PositionOf(words.Document[fires[n]]) < 0)
+                continue;
+            strengths.Add(values[n]);
+            labels.Add(label);
+            table[label]++;
+            table[task.Count + label]--;
+        }
+        if (labels.Count < minSupport)
+            return null;
+        var strength = NearestNeighbourInformation.Nats(CollectionsMarshal.AsSpan(strengths), CollectionsMarshal.AsSpan(labels)) / Math.Log(2);
+        return DiscreteInformation.MutualInformationBits(table, 2, task.Count) + (double)labels.Count / task.HeldOutTotal * strength;
     }
 
     /// <summary>The 95 % document-bootstrap interval of a feature's context gain, Σ gain / Σ fires.</summary>

@@ -93,7 +93,7 @@ internal sealed class TaskRun
             SplitLabels.Compare(_task.Labels.Task, Measures.Where(m => m is not null).Select(m => m!.Halves), _task.Count, _rules));
     }
 
-    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _places, _heldOut, _task, _windows);
+    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _places, _heldOut, _task, _windows, _rules.MinSupport);
     private ReadOnlySpan<int> Train(int feature) => _train.AsSpan(feature * _task.Count, _task.Count);
     private ReadOnlyMemory<int> HeldOf(int feature) => _held.AsMemory(feature * _task.Count, _task.Count);
     private FeatureSummary Summary(FeatureMeasures of) => of.Summary(_task.Labels, _rules);

@@ -56,6 +56,8 @@ internal static class ConcludeStage
                     Labelling(context, StageKind.Control, layer, Artifacts.RandomLabelling(i)))],
                 Shuffled = Labelling(context, StageKind.Control, layer, Artifacts.ShuffledLabelling),
                 Information = Inputs.ReadJson<List<TaskInformation>>(context.Published(StageKind.Inform, layer, Artifacts.Information)),
+                WordForms = JobModes.SlowEstimators(request.Mode!)
+                    ? Inputs.ReadJson<List<ClusterInformation>>(context.Published(StageKind.Inform, layer, Artifacts.WordForms)).FirstOrDefault() : null,
             })],
             TokenTypes = Labelling(context, StageKind.Control, reference, Artifacts.TokenTypeLabelling),
             Mode = request.Mode!,
@@ -100,7 +102,7 @@ internal static class ConcludeStage
             from task in layer.Autoencoder.Tasks
             from label in task.Labels
             where label.Union is not null
-            select new CellSums(layer.Layer, task.Task, label.Label, label.Union.TruePositives, label.Union.FalsePositives, label.Union.FalseNegatives)],
+            select new CellSums(layer.Layer, task.Task, label.Label, label.Union!.TruePositives, label.Union.FalsePositives, label.Union.FalseNegatives)],
         [.. (layers[0].Information.FirstOrDefault()?.Documents ?? []).Select(d => documents[d])],
         [.. from layer in layers
             from task in layer.Information
