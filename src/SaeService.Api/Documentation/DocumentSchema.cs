@@ -64,6 +64,9 @@ public static partial class DocumentSchema
         else if (node is not JsonObject)
             return node;
         var schema = (JsonObject)node;
+        // A record within itself is a reference to the place where it is being described, which will be of another name.
+        if (schema["$ref"] is not null)
+            return new JsonObject { ["$ref"] = $"#/$defs/{type.Name}" };
         // Later versions may add members, and a document of theirs must still pass here. (Maps have a schema in this place.)
         if (schema["additionalProperties"]?.GetValueKind() == JsonValueKind.False)
             schema.Remove("additionalProperties");
