@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SaeService.Autoencoders.Torch;
@@ -15,6 +16,9 @@ internal sealed class Entries
 {
     // A gathered product moves eight times its two rows through memory; a dense one of these many latents for each that is wanted costs about as much.
     private const int DenseShare = 64;
+
+    // Floats of what is gathered at a time on a CPU: what its caches hold, and its allocator keeps. A GPU wants larger pieces.
+    private const long CpuGather = 1 << 18;
     private readonly Tensor _row, _position, _latent, _value;   // [N], by rows
     private readonly Tensor _order;                             // [N], by latents
     private readonly Bags _rows, _latents;
@@ -74,7 +78,8 @@ internal sealed class Entries
         }
         else
         {
-            var (entries, size) = (_row.numel(), Math.Max(1, _chunk / _decoder.shape[1]));
+            var floats = errors.device_type == DeviceType.CPU ? Math.Min(CpuGather, _chunk) : _chunk;
+            var (entries, size) = (_row.numel(), Math.Max(1, floats / _decoder.shape[1]));
             for (var start = 0L; start < entries; start += size)
             {
                 using var inner = NewDisposeScope();
