@@ -161,6 +161,27 @@ public sealed unsafe class TorchStepTests
         Assert.Equal(Bits(run, one), Bits(run, two));
     }
 
+    [Theory]
+    [InlineData(nameof(TrainingArchitecture.TopK))]
+    [InlineData(nameof(TrainingArchitecture.BatchTopK))]
+    [InlineData(nameof(TrainingArchitecture.MatryoshkaBatchTopK))]
+    public void Where_no_latent_fires_only_the_bias_of_the_decoder_learns(string architecture)
+    {
+        using var scope = NewDisposeScope();
+        var run = new Run(architecture, s_sizes[1], withDead: true);
+        run.Silence();
+        using var step = run.Begin(CPU);
+        var measures = run.Compute(step, 0);
+        Assert.Equal((0, 0, false), (measures.NonZeros, measures.SmallestKept, step.Fired.Any(f => f)));
+        var gradient = new SaeParameters(run.Settings.DIn, run.Settings.DSae);
+        step.CopyGradientTo(gradient);
+        Assert.All([gradient.WEnc, gradient.WDec, gradient.BEnc], values => Assert.True(values.Span.IndexOfAnyExcept(0f) < 0));
+        using var oracle = run.Oracle();
+        oracle.Differentiate(run.Batch(0), run.Variance, []);
+        Assert.InRange(Difference(oracle.Gradients["b_dec"].unsqueeze(0), gradient.BDec, 1, run.Settings.DIn, gradient.Stride), 0, 1e-5);
+        Assert.Equal(oracle.SquaredError, measures.SquaredError, oracle.SquaredError * 1e-5);
+    }
+
     [Fact]
     public void What_is_held_is_what_was_estimated()
     {
@@ -276,6 +297,8 @@ public sealed unsafe class TorchStepTests
 
         public TorchStep Begin(Device device, bool project = true) =>
             new(Settings, _initial, device, Architecture, Prefixes, AuxTokens, Chunk) { ProjectDecoder = project };
+
+        public void Silence() => _initial.BEnc.Span.Fill(-1000);
 
         public DenseOracle Oracle() => new(Settings, _initial, Architecture, Prefixes, AuxTokens);
 
