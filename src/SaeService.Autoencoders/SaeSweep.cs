@@ -60,7 +60,15 @@ public sealed class SaeSweep : IDisposable
 
     internal SaeSweep ContinueFrom(string path)
     {
-        TrainerCheckpoint.Load(path, States, Identity);
+        try
+        {
+            TrainerCheckpoint.Load(path, States, Identity);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
         foreach (var trainer in Trainers)
             trainer.Continue();
         return this;

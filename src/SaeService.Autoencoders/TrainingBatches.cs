@@ -116,11 +116,11 @@ internal sealed unsafe class TrainingBatches
     public void MoveTo(long start) => (position, filled) = (start, false);
 
     /// <summary>s (x - mean), [B, stride].</summary>
-    public float* Scaled()
+    public ReadOnlySpan<float> Scaled()
     {
         if (!filled)
             Fill(zeros);
-        return batch.Pointer;
+        return batch.Span;
     }
 
     /// <summary>The same less <paramref name="bDec"/>: good until the next call.</summary>
@@ -133,7 +133,8 @@ internal sealed unsafe class TrainingBatches
             Fill(bDec);
             return batch.Pointer;
         }
-        var source = Scaled();
+        Scaled();
+        var source = batch.Pointer;
         var target = (last ? batch : centred ??= new((long)settings.BatchTokens * stride)).Pointer;
         Lanes.For((settings.BatchTokens + RowBlock - 1) / RowBlock, (block, _) =>
         {

@@ -14,7 +14,7 @@ public sealed class WorkerOptions
     /// <summary>Names this worker in leases, logs and the dashboard. Default: host name and process id.</summary>
     public string Name { get; set; } = $"{Environment.MachineName}-{Environment.ProcessId}";
 
-    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
+    /// <summary><c>cpu</c>, <c>cuda</c>, or one of several GPUs: <c>cuda:1</c>.</summary>
     public string Device { get; set; } = "cpu";
 
     /// <summary>Threads of the numeric work. Default: the machine's cores.</summary>
@@ -44,7 +44,7 @@ public sealed class WorkerOptions
     /// <summary>How long a stage may take to hand itself back when the process is asked to end.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-    private bool IsCuda => Device.StartsWith("cuda", StringComparison.Ordinal);
+    public bool IsCuda => Device.StartsWith("cuda", StringComparison.Ordinal);
 
     /// <summary>Device and number type, for provenance.</summary>
     internal string Arithmetic => $"{Device}, {(!IsCuda ? "float32" : DType == "auto" ? "the weights' own type" : DType)}";

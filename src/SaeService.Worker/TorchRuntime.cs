@@ -10,7 +10,7 @@ internal static partial class TorchRuntime
     {
         try
         {
-            torch.InitializeDeviceType(options.Device == "cuda" ? DeviceType.CUDA : DeviceType.CPU);
+            torch.InitializeDeviceType(options.IsCuda ? DeviceType.CUDA : DeviceType.CPU);
         }
         catch (Exception error)
         {

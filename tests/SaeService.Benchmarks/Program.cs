@@ -17,11 +17,10 @@ switch (args)
     case ["tokenizers", ..] when args.Length == 1 || json is not null:
         Report.Write(TokenizerSpeed.Measure(), json);
         return 0;
-    case ["sae-step", ..] when args.Length == 1 || json is not null:
-        Report.Write(SaeStepBenchmark.Run(rounds: 9), json);
-        return 0;
-    case ["sae-step", "--size", var size, ..]:
-        Report.Write(SaeStepBenchmark.Run(rounds: 9, int.Parse(size, CultureInfo.InvariantCulture), oursOnly: args.Contains("--ours")), null);
+    case ["sae-step", .. var options]:
+        string? After(string name) => Array.IndexOf(options, name) is >= 0 and var at && at + 1 < options.Length ? options[at + 1] : null;
+        Report.Write(SaeStepBenchmark.Run(rounds: 9, After("--size") is { } size ? int.Parse(size, CultureInfo.InvariantCulture) : null, options.Contains("--ours"),
+            After("--device")), After("--json"));
         return 0;
     default:
         Console.Error.WriteLine("""
@@ -29,7 +28,8 @@ switch (args)
             label [--json FILE]       the pass that labels a layer's features: 60,000 words, 16,384 features, three tasks
             information [--json FILE] seconds of every estimator of information on 20 000 words x 768 dimensions, the probe beside scikit-learn's
             sae-step [--json FILE]    a training step beside the encoder's matrix product alone, dense autograd and a sparse step in libtorch
-                                      (--size 0, 1 or 2: one of the sizes; then --ours: without the two peers)
+                                      (--size 0, 1 or 2: one of the sizes; --ours: without the two peers; --device cuda:0: all of it there,
+                                      in libtorch's operators)
             tokenizers [--json FILE]  megabytes a second of every tokenizer of the shared data
             """);
         return 2;

@@ -22,7 +22,10 @@ internal static class Report
     }
 
     /// <summary>The median of each measurement over rounds in which they take turns, so that what the machine does meanwhile falls on all alike. Milliseconds.</summary>
-    public static double[] Interleaved(int rounds, params Action[] measurements)
+    public static double[] Interleaved(int rounds, params Action[] measurements) => Interleaved(rounds, null, measurements);
+
+    /// <param name="settle">Waits for what a measurement has only begun; called before the clock is read.</param>
+    public static double[] Interleaved(int rounds, Action? settle, Action[] measurements)
     {
         var times = measurements.Select(_ => new List<double>()).ToArray();
         foreach (var measurement in measurements)
@@ -30,8 +33,10 @@ internal static class Report
         for (var round = 0; round < rounds; round++)
             for (var m = 0; m < measurements.Length; m++)
             {
+                settle?.Invoke();
                 var start = TimeProvider.System.GetTimestamp();
                 measurements[m]();
+                settle?.Invoke();
                 times[m].Add(TimeProvider.System.GetElapsedTime(start).TotalMilliseconds);
             }
         return [.. times.Select(t => t.Order().ElementAt(t.Count / 2))];

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using SaeService.Autoencoders;
 using SaeService.Autoencoders.Screens;
+using SaeService.Autoencoders.Torch;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -9,16 +10,18 @@ namespace SaeService.Benchmarks;
 
 /// <summary>
 /// A whole training step beside the encoder's matrix product alone and beside two other ways to take the same step in the same libtorch: dense
-/// autograd, as SAELens and dictionary_learning do, and gathered rows, as sparsify does.
+/// autograd, as SAELens and dictionary_learning do, and gathered rows, as sparsify does. On a device named, ours is the step of libtorch's operators there.
 /// </summary>
 internal static class SaeStepBenchmark
 {
-    /// <param name="Step">Ours, read from a file of activations: centre, encode, exact top-k, decode, loss, gradients, projection, clipping, Adam, renormalisation.</param>
+    /// <param name="Kernel">What the encoder of our step is made of: a screen of the CPU trainer, or libtorch.</param>
+    /// <param name="Step">Ours, of the CPU read from a file of activations, elsewhere uploaded: centre, encode, exact top-k, decode, loss, gradients, projection,
+    /// clipping, Adam, renormalisation.</param>
     /// <param name="StepAuxK">The same with the auxiliary loss on a tenth of the latents, which are dead.</param>
     /// <param name="EncoderGemm">[B, d] x [d, F] by libtorch into a buffer that is used again.</param>
     public sealed record Row(
         [property: JsonPropertyName("d")] int D, [property: JsonPropertyName("F")] int F, [property: JsonPropertyName("k")] int K, [property: JsonPropertyName("B")] int B,
-        int Threads, string Kernel, double Step, double StepAuxK, double EncoderGemm, double? DenseAutograd, double? SparseTorch, double StepOverGemm, double AuxKOverGemm,
+        string Device, int Threads, string Kernel, double Step, double StepAuxK, double EncoderGemm, double? DenseAutograd, double? SparseTorch, double StepOverGemm, double AuxKOverGemm,
         double? DenseOverStep, double? SparseOverStep, int Rounds);
 
     private static readonly (int D, int F, int K, int B)[] Sizes = [(288, 2304, 32, 4096), (512, 16384, 32, 4096), (768, 24576, 32, 2048)];
@@ -26,37 +29,35 @@ internal static class SaeStepBenchmark
     /// <param name="rounds">Of each measurement, in turns.</param>
     /// <param name="size">Which of the sizes; absent: all.</param>
     /// <param name="oursOnly">Leaves the two peers out, which take most of the time.</param>
-    public static IReadOnlyList<Row> Run(int rounds, int? size = null, bool oursOnly = false) =>
-        [.. Sizes.Where((_, i) => size is null || i == size).Select(s => Measure(s.D, s.F, s.K, s.B, rounds, oursOnly))];
+    /// <param name="on">Measures the step in libtorch's operators on this device; absent: the trainer of the CPU.</param>
+    public static IReadOnlyList<Row> Run(int rounds, int? size = null, bool oursOnly = false, string? on = null)
+    {
+        if (on is not null)
+            InitializeDeviceType(on.StartsWith("cuda", StringComparison.Ordinal) ? DeviceType.CUDA : DeviceType.CPU);
+        return [.. Sizes.Where((_, i) => size is null || i == size).Select(s => Measure(s.D, s.F, s.K, s.B, rounds, oursOnly, on))];
+    }
 
-    private static Row Measure(int d, int f, int k, int b, int rounds, bool oursOnly)
+    private static Row Measure(int d, int f, int k, int b, int rounds, bool oursOnly, string? on)
     {
         var folder = Directory.CreateTempSubdirectory("sae-bench-");
         try
         {
             using var activations = Mixture(Path.Combine(folder.FullName, "activations.f32"), 2 * b, d);
-            var rows = Enumerable.Range(0, 2 * b).ToArray();
             var settings = new SaeTrainingSettings(d, f, k, Seed: 1, TrainTokens: 1_000_000_000, BatchTokens: b);
-            var ours = new SaeTrainer(settings, activations, rows);
-            var withDead = new SaeTrainer(settings with { DeadAfterTokens = 1L << 60 }, activations, rows);
-            for (var i = 0; i < 3; i++)
-            {
-                ours.Step();
-                withDead.Step();
-            }
-            Kill(withDead, f / 10);
-
+            var device = torch.device(on ?? "cpu");
             using var scope = NewDisposeScope();
             var x = Batch(activations, b);                                 // [B, d]
-            using var product = empty(b, f);
-            using var weights = randn(f, d);
+            var (ours, withDead) = on is null ? Trainers(settings, activations) : (Steps(settings, x, device, 0), Steps(settings, x, device, f / 10));
+            x = x.to(device);
+            using var product = empty(b, f, device: device);
+            using var weights = randn(f, d, device: device);
             using var transposed = weights.t();                            // [d, F]
-            using var dense = new DensePeer(d, f, k);
-            using var sparse = new SparsePeer(d, f, k);
+            using var dense = new DensePeer(d, f, k, device);
+            using var sparse = new SparsePeer(d, f, k, device);
             var measurements = new List<Action>
             {
-                () => ours.Step(),
-                () => withDead.Step(),
+                ours,
+                withDead,
                 () =>
                 {
                     using var _ = no_grad();
@@ -65,11 +66,12 @@ internal static class SaeStepBenchmark
             };
             if (!oursOnly)
                 measurements.AddRange([() => dense.Step(x), () => sparse.Step(x)]);
-            var ms = Report.Interleaved(rounds, [.. measurements]);
+            // A GPU's operators are only queued when a call returns.
+            var ms = Report.Interleaved(rounds, device.type == DeviceType.CUDA ? () => cuda.synchronize(device) : null, [.. measurements]);
             double? At(int i) => i < ms.Length ? Math.Round(ms[i], 2) : null;
             double? Over(int i, int j) => i < ms.Length ? Math.Round(ms[i] / ms[j], 3) : null;
-            return new(d, f, k, b, get_num_threads(), Screen.Fastest, At(0)!.Value, At(1)!.Value, At(2)!.Value, At(3), At(4), Over(0, 2)!.Value, Over(1, 2)!.Value,
-                Over(3, 0), Over(4, 0), rounds);
+            return new(d, f, k, b, on ?? "cpu", get_num_threads(), on is null ? Screen.Fastest : "libtorch", At(0)!.Value, At(1)!.Value, At(2)!.Value, At(3), At(4),
+                Over(0, 2)!.Value, Over(1, 2)!.Value, Over(3, 0), Over(4, 0), rounds);
         }
         finally
         {
@@ -77,18 +79,47 @@ internal static class SaeStepBenchmark
         }
     }
 
+    private static (Action Step, Action WithDead) Trainers(SaeTrainingSettings settings, ActivationFile activations)
+    {
+        var rows = Enumerable.Range(0, 2 * settings.BatchTokens).ToArray();
+        var ours = new SaeTrainer(settings, activations, rows);
+        var withDead = new SaeTrainer(settings with { DeadAfterTokens = 1L << 60 }, activations, rows);
+        for (var i = 0; i < 3; i++)
+        {
+            ours.Step();
+            withDead.Step();
+        }
+        Kill(withDead.State.Parameters, settings.DSae / 10);
+        withDead.State.SinceFired.AsSpan(0, settings.DSae / 10).Fill(withDead.Settings.DeadAfter);
+        return (() => ours.Step(), () => withDead.Step());
+    }
+
+    /// <summary>Steps on a batch of <paramref name="x"/> [B, d] that is uploaded each time. What they hold goes with the process.</summary>
+    private static Action Steps(SaeTrainingSettings settings, Tensor x, Device device, int deadLatents)
+    {
+        const double Rate = 1e-4;
+        var p = new SaeParameters(settings.DIn, settings.DSae);
+        p.Initialise(1, new Lanes());
+        Kill(p, deadLatents);
+        var (batch, variance) = (x.data<float>().ToArray(), x.var(0).sum().item<float>());
+        var dead = Enumerable.Range(0, deadLatents).ToArray();
+        var step = new TorchStep(settings, p, device);
+        var number = 0L;
+        return () =>
+        {
+            var norm = step.Compute(batch, settings.DIn, settings.BatchTokens, variance, dead).GradientNorm;
+            step.Step(norm > settings.ClipNorm ? settings.ClipNorm / (norm + 1e-6) : 1, Rate, ++number);
+        };
+    }
+
     /// <summary>
-    /// Has the first latents die and stay dead: small pre-activations, half of them positive, are never among the k largest of a token, and all that the
+    /// Has the first latents stay dead once they are said to be: small pre-activations, half of them positive, are never among the k largest of a token, and all that the
     /// auxiliary loss wants.
     /// </summary>
-    private static unsafe void Kill(SaeTrainer trainer, int latents)
+    private static unsafe void Kill(SaeParameters p, int latents)
     {
-        var p = trainer.State.Parameters;
         for (var f = 0; f < latents; f++)
-        {
-            trainer.State.SinceFired[f] = trainer.Settings.DeadAfter;
             RowKernel.Scale(p.WEnc.Pointer + (long)f * p.Stride, 1e-3f, p.Stride);
-        }
     }
 
     /// <summary>Sparse mixtures of random directions with a little noise: activations that an autoencoder has something to find in.</summary>
@@ -138,13 +169,13 @@ internal static class SaeStepBenchmark
         private readonly Tensor[] _first, _second;
         private int _step;
 
-        protected Peer(int d, int f)
+        protected Peer(int d, int f, Device device)
         {
             manual_seed(1);
-            WDec = new Parameter(nn.functional.normalize(randn(f, d), dim: 1)); // [F, d]
-            WEnc = new Parameter(WDec.detach().clone());                        // [F, d]
-            BEnc = new Parameter(zeros(f));
-            BDec = new Parameter(zeros(d));
+            WDec = new Parameter(nn.functional.normalize(randn(f, d, device: device), dim: 1)); // [F, d]
+            WEnc = new Parameter(WDec.detach().clone());                                        // [F, d]
+            BEnc = new Parameter(zeros(f, device: device));
+            BDec = new Parameter(zeros(d, device: device));
             _first = [.. All.Select(p => zeros_like(p).DetachFromDisposeScope())];
             _second = [.. All.Select(p => zeros_like(p).DetachFromDisposeScope())];
         }
@@ -161,7 +192,7 @@ internal static class SaeStepBenchmark
             var gradients = Gradients(x);
             using var _ = no_grad();
             gradients[1].sub_((gradients[1] * WDec).sum(1, keepdim: true) * WDec);
-            var norm = gradients.Aggregate(zeros(1), (sum, g) => sum + g.square().sum()).sqrt();
+            var norm = gradients.Aggregate(zeros(1, device: x.device), (sum, g) => sum + g.square().sum()).sqrt();
             var factor = (1 / (norm + 1e-6)).clamp_(max: 1);
             _step++;
             for (var i = 0; i < gradients.Length; i++)
@@ -194,7 +225,7 @@ internal static class SaeStepBenchmark
     }
 
     /// <summary>Everything dense, differentiated by autograd.</summary>
-    private sealed class DensePeer(int d, int f, int k) : Peer(d, f)
+    private sealed class DensePeer(int d, int f, int k, Device device) : Peer(d, f, device)
     {
         protected override Tensor[] Gradients(Tensor x)
         {
@@ -213,10 +244,10 @@ internal static class SaeStepBenchmark
         private readonly int _k;
         private readonly EmbeddingBag _bag;
 
-        public SparsePeer(int d, int f, int k) : base(d, f)
+        public SparsePeer(int d, int f, int k, Device device) : base(d, f, device)
         {
             _k = k;
-            _bag = nn.EmbeddingBag(f, d, mode: EmbeddingBagMode.Sum);
+            _bag = nn.EmbeddingBag(f, d, mode: EmbeddingBagMode.Sum, device: device);
             _bag.weight = WDec;
         }
 

@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Text.Json;
 using SaeService.Autoencoders;
+using SaeService.Autoencoders.Torch;
 using SaeService.Contracts;
 using SaeService.Estimates;
 using SaeService.Storage;
+using TorchSharp;
 
 namespace SaeService.Pipeline.Stages;
 
@@ -138,14 +140,18 @@ internal static class TrainStage
         {
             try
             {
-                return SaeSweep.Resume(context.Store.Path(key), settings, activations, rows, context.Worker.Threads);
+                return context.Worker.IsCuda
+                    ? TorchTraining.Resume(context.Store.Path(key), settings, activations, rows, torch.device(context.Worker.Device), context.Worker.Threads)
+                    : SaeSweep.Resume(context.Store.Path(key), settings, activations, rows, context.Worker.Threads);
             }
             catch (InvalidDataException)
             {
                 // Damaged, or of another run: training from the start gives the same result, later.
             }
         }
-        return new SaeSweep(settings, activations, rows, context.Worker.Threads);
+        return context.Worker.IsCuda
+            ? TorchTraining.Start(settings, activations, rows, torch.device(context.Worker.Device), context.Worker.Threads)
+            : new SaeSweep(settings, activations, rows, context.Worker.Threads);
     }
 
     private static bool StepUnlessInterrupted(StageContext context, SaeSweep sweep)
