@@ -70,7 +70,8 @@ internal sealed class TorchStep : IDisposable
             throw new ArgumentException($"the parameters are of {initial.DIn} to {initial.DSae}, the settings of {d} to {f}", nameof(initial));
         _prefixes = architecture == TrainingArchitecture.MatryoshkaBatchTopK ? [.. prefixes ?? [f]] : [f];
         if (_prefixes.Length == 0 || _prefixes[0] < 1 || _prefixes[^1] != f || _prefixes.Zip(_prefixes.Skip(1)).Any(pair => pair.First >= pair.Second))
-            throw new ArgumentException($"prefixes are {string.Join(", ", _prefixes)}; they must be ascending widths from 1 up, the last DSae = {f}", nameof(prefixes));
+            throw new ArgumentException($"prefixes are {string.Join(", ", _prefixes)}; they must be ascending widths from 1 up, the last DSae = {f}",
+                nameof(prefixes));
         (_settings, _device, _batchTopK) = (settings, device, architecture != TrainingArchitecture.TopK);
         _auxTokens = Math.Clamp(auxTokens ?? b, 1, b);
         _chunk = chunk ?? DefaultChunk(device);
