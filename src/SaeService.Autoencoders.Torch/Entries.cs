@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace SaeService.Autoencoders.Torch;
 
-/// <summary>Which latents some tokens chose, as a list: row, latent (a position among those that could be chosen) and value, by rows. A value of 0 is none.</summary>
+/// <summary>
+/// Which latents some tokens chose, as a list: row, latent (a position among those that could be chosen) and value, by rows. A value of 0 is none.
+/// </summary>
 /// <param name="Row">[N], int64, ascending.</param>
 /// <param name="Latent">[N], int64.</param>
 /// <param name="Value">[N], at least 0.</param>

@@ -321,7 +321,12 @@ public sealed unsafe class TorchStepTests
                 _initial.BDec.Span[j] = 0.1f * (float)Scratch.Normal(random);
             // Tokens of different norms: a batch's top-k then gives them different numbers of latents.
             var scale = 1.0;
-            _x = [.. Enumerable.Range(0, Batches * size.B * size.D).Select(i => (float)((scale = i % size.D == 0 ? 0.3 + 2 * random.NextDouble() : scale) * Scratch.Normal(random)))];
+            _x = new float[Batches * size.B * size.D];
+            for (var i = 0; i < _x.Length; i++)
+            {
+                scale = i % size.D == 0 ? 0.3 + 2 * random.NextDouble() : scale;
+                _x[i] = (float)(scale * Scratch.Normal(random));
+            }
         }
 
         public SaeTrainingSettings Settings { get; }
