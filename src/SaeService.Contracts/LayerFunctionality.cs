@@ -26,6 +26,12 @@ public sealed record Provenance
 
     /// <summary>The request, resolved.</summary>
     public required JobRequest Settings { get; init; }
+
+    /// <summary>Of the settings as they stand here, and of the packed corpus: tokens, words on them, labels and split. Null for jobs that ran before these were kept.</summary>
+    public string? SettingsSha256 { get; init; }
+    public string? CorpusSha256 { get; init; }
+
+    /// <summary>Version, with the commit it was built from where that was known.</summary>
     public required string Software { get; init; }
     public required string Device { get; init; }
 }

@@ -1,5 +1,6 @@
 using SaeService.Autoencoders;
 using SaeService.Interpretation;
+using SaeService.Interpretation.Controls;
 using SaeService.Interpretation.Labels;
 using CounterRandom = SaeService.Interpretation.Statistics.CounterRandom;
 
@@ -33,7 +34,32 @@ internal static class LabelBenchmark
         }
         var (probesWall, probesCpu) = Time(3, () => SparseProbes.Run(codes, words));
         rows.Add(new("sparse probes", Environment.ProcessorCount, probesWall, probesCpu, 0, codes.NonZeros));
+        var (matchWall, matchCpu) = MatchSeeds();
+        rows.Add(new("seed matching, 24576 x 24576 x 768", Environment.ProcessorCount, matchWall, matchCpu, 0, 0));
         return rows;
+    }
+
+    /// <summary>Two dictionaries of the width that GPT-2's small layers are given, half of the second a turned copy of the first.</summary>
+    private static (double Wall, double Cpu) MatchSeeds()
+    {
+        const int Width = 24_576, Dimension = 768;
+        float[] first = new float[Width * Dimension], second = new float[Width * Dimension];
+        Parallel.For(0, Width, feature =>
+        {
+            var random = new CounterRandom(3, feature);
+            for (var i = feature * Dimension; i < (feature + 1) * Dimension; i++)
+            {
+                first[i] = (float)random.NextNormal();
+                second[i] = (feature % 2 == 0 ? first[i] : 0) + 0.4f * (float)random.NextNormal();
+            }
+        });
+        var labels = new Dictionary<string, IReadOnlyList<string?>> { ["pos"] = [.. Enumerable.Range(0, Width).Select(f => f % 3 == 0 ? null : $"L{f % 17}")] };
+        var start = TimeProvider.System.GetTimestamp();
+        var cpu = Environment.CpuUsage.TotalTime;
+        var compared = SeedMatching.Compare(new(0, first, Dimension, labels), new(1, second, Dimension, labels));
+        if (compared.Matched is < 0.49 or > 0.51)
+            throw new InvalidOperationException($"{compared.Matched} of the latents have a match, and half were made to");
+        return (Math.Round(TimeProvider.System.GetElapsedTime(start).TotalMilliseconds), Math.Round((Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds));
     }
 
     /// <summary>Medians of wall time and of processor time.</summary>

@@ -41,6 +41,9 @@ internal static class ConcludeStage
                 Data = inputs.Data,
                 Sae = sae,
                 Settings = request with { Metadata = null, Webhook = null },
+                SettingsSha256 = Sha256(JsonSerializer.SerializeToUtf8Bytes(request with { Metadata = null, Webhook = null }, Wire.Json)),
+                CorpusSha256 = db.Artifacts.Where(a => a.JobId == context.JobId && a.Stage == StageKind.Prepare && a.Name == Artifacts.Corpus)
+                    .OrderByDescending(a => a.Attempt).Select(a => a.Sha256).First(),
                 Software = typeof(ConcludeStage).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
                 Device = string.Create(CultureInfo.InvariantCulture, $"{context.Worker.Arithmetic}, libtorch {torch.__version__}"),
             },
@@ -69,7 +72,7 @@ internal static class ConcludeStage
 
         var activations = request.KeepActivations == true ? [] : ActivationRows(db, context).Select(a => a.Key).ToList();
         var json = JsonSerializer.SerializeToUtf8Bytes(document, Wire.Json);
-        var sha256 = Convert.ToHexStringLower(SHA256.HashData(json));
+        var sha256 = Sha256(json);
         var sums = context.Write(DocumentSums.FileName, stream => Inputs.WriteJson(stream, Sums(evidence.Layers, corpus.DocumentIds)));
         return new StageOutput([sums], async (publishing, ct) =>
         {
@@ -95,14 +98,16 @@ internal static class ConcludeStage
         }, AfterPublish: () => activations.ForEach(context.Store.Delete));
     }
 
+    private static string Sha256(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+
     /// <summary>What features and probes counted, by document: for comparisons with other jobs on the same documents.</summary>
     private static DocumentSums Sums(IReadOnlyList<LayerEvidence> layers, string[] documents) => new(
         [.. layers[0].Autoencoder.HeldOutDocuments.Select(d => documents[d])],
         [.. from layer in layers
             from task in layer.Autoencoder.Tasks
             from label in task.Labels
-            where label.Union is not null
-            select new CellSums(layer.Layer, task.Task, label.Label, label.Union!.TruePositives, label.Union.FalsePositives, label.Union.FalseNegatives)],
+            from union in label.Union is null ? [] : new[] { label.Union }
+            select new CellSums(layer.Layer, task.Task, label.Label, union.TruePositives, union.FalsePositives, union.FalseNegatives)],
         [.. (layers[0].Information.FirstOrDefault()?.Documents ?? []).Select(d => documents[d])],
         [.. from layer in layers
             from task in layer.Information
