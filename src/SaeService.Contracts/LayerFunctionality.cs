@@ -229,9 +229,12 @@ public sealed record LayerInformation
 public sealed record InformationEstimate(double Value, double[] Ci95, string Estimator, int NTrain, int NTest);
 
 /// <summary>The same softmax read as a binary code for one label.</summary>
-/// <param name="GivenPosBits">For dep: what the vectors say of this label beyond the part of speech.</param>
-public sealed record LabelInformation(string Label, double IvBits, double[] Ci95, double Normalised, int Support, double? GivenPosBits = null,
-    double[]? GivenPosCi95 = null);
+public sealed record LabelInformation(string Label, double IvBits, double[] Ci95, double Normalised, int Support)
+{
+    /// <summary>For dep: what the vectors say of this label beyond the part of speech. Null for other tasks.</summary>
+    public double? GivenPosBits { get; init; }
+    public double[]? GivenPosCi95 { get; init; }
+}
 
 /// <summary>One label by depth.</summary>
 public sealed record LabelProfile

@@ -51,6 +51,20 @@ internal static class Inputs
             tasks), kept);
     }
 
+    /// <summary>What probes see of a word: the vector of its last token, or its first where the request says so.</summary>
+    /// <param name="packed">Places of the words in the corpus.</param>
+    public static GatherVectors WordVectors(StageContext context, PackedCorpus corpus, int[] packed, ActivationFile activations)
+    {
+        var tokens = Array.ConvertAll(packed, w => context.Request.Information!.SubwordPolicy == "first" ? corpus.FirstToken[w] : corpus.LastToken[w]);
+        return (chosen, into) =>
+        {
+            var rows = new int[chosen.Length];
+            for (var i = 0; i < rows.Length; i++)
+                rows[i] = tokens[chosen[i]];
+            activations.Gather(rows, into);
+        };
+    }
+
     public static InformationRules InformationRules(StageContext context) => new()
     {
         MaxTrainWords = context.Request.Information!.MaxTrainWords!.Value,

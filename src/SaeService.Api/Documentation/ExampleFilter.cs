@@ -24,7 +24,7 @@ public sealed class ExampleFilter : IOperationFilter
                   "model": { "id": "sample" }, "dataset": { "id": "sample" }, "tasks": ["pos", "ner", "dep"], "layers": "all", "hook": "resid_post",
                   "sae": { "architecture": "topk", "expansion": 8, "k": 32, "train_tokens": 2000000, "seed": 0 },
                   "labels": { "min_support": 30, "fdr": 0.05, "consistency_lower": 0.8, "kappa": 0.7 },
-                  "information": { "max_train_words": 20000, "bootstrap_samples": 1000 }, "mode": "standard", "seed": 0
+                  "information": { "max_train_words": 20000, "bootstrap_samples": 1000, "target": "both" }, "mode": "standard", "seed": 0
                 }
                 """),
             ("webhook", "Told of the job's end, signed", """

@@ -155,8 +155,11 @@ public static class VInformation
                 {
                     var gained = Difference(marginal.LabelBits[c], probed.LabelBits[c]);
                     var gainedBeyond = givenOther is null ? null : Difference(givenOther.LabelBits[c], givenBoth!.LabelBits[c]);
-                    return new LabelInformation(Name(c), gained.Sum() / n, intervals.Of(gained), gained.Sum() / marginal.LabelBits[c].Sum(), scored.Support[c],
-                        gainedBeyond?.Sum() / n, gainedBeyond is null ? null : intervals.Of(gainedBeyond));
+                    return new LabelInformation(Name(c), gained.Sum() / n, intervals.Of(gained), gained.Sum() / marginal.LabelBits[c].Sum(), scored.Support[c])
+                    {
+                        GivenPosBits = gainedBeyond?.Sum() / n,
+                        GivenPosCi95 = gainedBeyond is null ? null : intervals.Of(gainedBeyond),
+                    };
                 })],
             },
         };

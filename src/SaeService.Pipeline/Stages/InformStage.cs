@@ -21,91 +21,24 @@ internal static class InformStage
         var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
         var rules = Inputs.InformationRules(context);
         using var activations = Inputs.Activations(context, layer);
-        var tokens = Array.ConvertAll(packed, w => context.Request.Information!.SubwordPolicy == "first" ? corpus.FirstToken[w] : corpus.LastToken[w]);
-        void Gather(ReadOnlySpan<int> chosen, Span<float> into)
-        {
-            var rows = new int[chosen.Length];
-            for (var i = 0; i < rows.Length; i++)
-                rows[i] = tokens[chosen[i]];
-            activations.Gather(rows, into);
-        }
-
+        var gather = Inputs.WordVectors(context, corpus, packed, activations);
         var lambdas = layer == reference
             ? new Dictionary<string, double>()
             : Inputs.ReadJson<Dictionary<string, double>>(context.Published(StageKind.Inform, reference, Artifacts.Lambdas));
         var mode = context.Request.Mode!;
-        var slow = JobModes.SlowEstimators(mode);
-        ClusterMeasure? clusters = null;
-        if (slow)
-        {
-            context.Progress(0, message: "clusters");
-            clusters = new ClusterMeasure(words, activations.Dim, Gather, rules, context.Interrupted);
-        }
+        var tasks = new TaskProbes(words, word => corpus.FirstToken[packed[word + 1]] == corpus.LastToken[packed[word]] + 1, layer, activations.Dim, gather, rules,
+            mode, context.Request.Information!.Target == "both", lambdas, choose: layer == reference, context.Interrupted);
         var measured = new List<TaskInformation>();
         var chosenWords = new Dictionary<string, ProbeWords>();
-        for (var i = 0; i < words.Tasks.Count; i++)
+        foreach (var task in words.Tasks)
         {
-            var task = words.Tasks[i];
-            void Report(double done, string what = "") => context.Progress((i + done) / words.Tasks.Count, message: $"{task.Task}{what}");
-            Report(0);
-            var chosen = chosenWords[task.Task] = ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed);
-            var given = task.Task == "dep" ? words.Tasks.FirstOrDefault(t => t.Task == "pos") : null;
-            var information = Measure(task.Task, task, chosen, given)!;
-            if (TaskVariants.WithoutO(task) is { } entities)
-            {
-                Report(slow ? 0.15 : 0.5, " without O");
-                information = information with { WithoutO = MeasureVariant($"{task.Task}/without_o", entities) };
-            }
-            if (context.Request.Information!.Target == "both")
-            {
-                Report(slow ? 0.2 : 0.6, " of the next word");
-                var next = TaskVariants.NextWord(task, words, word => corpus.FirstToken[packed[word + 1]] == corpus.LastToken[packed[word]] + 1);
-                information = information with { NextWord = MeasureVariant($"{task.Task}/next_word", next) };
-            }
-            var published = information.Layer with { WithoutO = Published(information.WithoutO) };
-            if (JobModes.RanksDimensions(mode))
-            {
-                Report(slow ? 0.3 : 0.8, ", dimension by dimension");
-                published = published with { Dimensions = DimensionRanking.Measure(task, chosen, activations.Dim, Gather, rules, context.Interrupted) };
-            }
-            if (slow)
-            {
-                Report(0.35, " by online code");
-                var code = OnlineCodeLength.Measure(words, task, chosen, activations.Dim, Gather, lambdas[task.Task], rules, context.Interrupted);
-                Report(0.65, " by a hidden layer");
-                published = published with
-                {
-                    Clusters = clusters!.Labels(task),
-                    OnlineCode = code,
-                    Mlp = MlpInformation.Measure(words, task, chosen, activations.Dim, Gather, rules, context.Interrupted),
-                };
-            }
-            measured.Add(information with { Layer = published });
-        }
-
-        TaskInformation Measure(string name, TaskLabels task, ProbeWords chosen, TaskLabels? given)
-        {
-            if (layer == reference)
-                lambdas[name] = VInformation.ChooseLambda(words, task, chosen, activations.Dim, Gather, rules, context.Interrupted).Lambda;
-            return VInformation.Measure(words, task, chosen, layer, activations.Dim, Gather, lambdas[name], rules, given, context.Interrupted);
-        }
-
-        // Fewer words carry what a variant asks of: where they are too few, which depends on the data alone, the task goes without it.
-        TaskInformation? MeasureVariant(string name, TaskLabels task)
-        {
-            try
-            {
-                return Measure(name, task, ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed), null);
-            }
-            catch (UnmeasurableTaskException)
-            {
-                return null;
-            }
+            var chosen = chosenWords[task.Task] = tasks.Choose(task);
+            measured.Add(tasks.Measure(task, chosen, (done, what) => context.Progress((measured.Count + done) / words.Tasks.Count, message: what)));
         }
 
         List<StoredArtifact> artifacts = [context.Write(Artifacts.Information, stream => Inputs.WriteJson(stream, measured))];
-        if (clusters is not null)
-            artifacts.Add(context.Write(Artifacts.WordForms, stream => Inputs.WriteJson(stream, clusters.WordForms() is { } forms ? new[] { forms } : [])));
+        if (JobModes.SlowEstimators(mode))
+            artifacts.Add(context.Write(Artifacts.WordForms, stream => Inputs.WriteJson(stream, tasks.WordForms() is { } forms ? new[] { forms } : [])));
         if (layer == reference)
         {
             artifacts.Add(context.Write(Artifacts.Lambdas, stream => Inputs.WriteJson(stream, lambdas)));
@@ -125,18 +58,6 @@ internal static class InformStage
         }).ToList();
         return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, context.JobId, layer, probes, ct));
     }
-
-    private static WithoutO? Published(TaskInformation? entities) => entities is null ? null : new()
-    {
-        EntropyBits = entities.EntropyBits,
-        IvBits = entities.Layer.IvBits,
-        Normalised = entities.Layer.Normalised,
-        TypeInformationBits = entities.TypeInformationBits,
-        ControlBits = entities.Layer.ControlBits,
-        ShuffledBits = entities.Layer.ShuffledBits,
-        Accuracy = entities.Layer.Accuracy,
-        MacroF1 = entities.Layer.MacroF1,
-    };
 
     /// <summary>Every word that was measured, with its labels and the part it had in each task's probe: enough to repeat the measurement elsewhere.</summary>
     private static void WriteWords(Stream stream, PackedCorpus corpus, int[] packed, LabelledWords words, Dictionary<string, ProbeWords> chosen)
