@@ -30,8 +30,7 @@ public sealed class ScikitLearnTests
     [Fact]
     public void Information_and_tails_equal_those_of_scikit_learn_and_scipy()
     {
-        if (!File.Exists(Python) || Run("import sklearn, scipy", "") is null)
-            Assert.Skip($"needs {Python} with scikit-learn (apt-get install python3-sklearn)");
+        SkipWithout();
         var random = new CounterRandom(3, 0);
         int[] a = new int[3000], b = new int[3000];
         var x = new double[3000];
@@ -61,8 +60,14 @@ public sealed class ScikitLearnTests
             Assert.Equal(expected, Hypergeometric.Log10UpperTail(tail[0], tail[1], tail[2], tail[3]), Math.Max(1e-9, Math.Abs(expected) * 1e-8));
     }
 
+    internal static void SkipWithout()
+    {
+        if (!File.Exists(Python) || Run("import sklearn, scipy", "") is null)
+            Assert.Skip($"needs {Python} with scikit-learn (apt-get install python3-sklearn)");
+    }
+
     /// <summary>Standard output; null where the script fails.</summary>
-    private static string? Run(string script, string input)
+    internal static string? Run(string script, string input)
     {
         var start = new ProcessStartInfo(Python, ["-c", script]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
