@@ -17,10 +17,13 @@ internal static class Inputs
 
     public static PackedCorpus Corpus(StageContext context) => PackedCorpus.Load(context.Published(StageKind.Prepare, null, Artifacts.Corpus));
 
-    public static NormFilters Filters(StageContext context) => NormFilters.Load(context.Published(StageKind.Capture, null, Artifacts.Filters));
+    /// <param name="capture">Of which model.</param>
+    public static NormFilters Filters(StageContext context, StageKind capture = StageKind.Capture) =>
+        NormFilters.Load(context.Published(capture, null, Artifacts.Filters));
 
-    public static ActivationFile Activations(StageContext context, int layer) =>
-        ActivationFile.Open(context.Published(StageKind.Capture, null, Artifacts.Activations(layer)), Provenance(context).Model.DModel);
+    /// <inheritdoc cref="Filters"/>
+    public static ActivationFile Activations(StageContext context, int layer, StageKind capture = StageKind.Capture) =>
+        ActivationFile.Open(context.Published(capture, null, Artifacts.Activations(layer)), Provenance(context).Model.DModel);
 
     public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
 
@@ -48,6 +51,20 @@ internal static class Inputs
             Array.ConvertAll(kept, w => corpus.WordType[w]),
             Array.ConvertAll(corpus.DocumentPart, part => (Interpretation.Part)part),
             tasks), kept);
+    }
+
+    /// <summary>What probes see of a word: the vector of its last token, or its first where the request says so.</summary>
+    /// <param name="packed">Places of the words in the corpus.</param>
+    public static GatherVectors WordVectors(StageContext context, PackedCorpus corpus, int[] packed, ActivationFile activations)
+    {
+        var tokens = Array.ConvertAll(packed, w => context.Request.Information!.SubwordPolicy == "first" ? corpus.FirstToken[w] : corpus.LastToken[w]);
+        return (chosen, into) =>
+        {
+            var rows = new int[chosen.Length];
+            for (var i = 0; i < rows.Length; i++)
+                rows[i] = tokens[chosen[i]];
+            activations.Gather(rows, into);
+        };
     }
 
     public static InformationRules InformationRules(StageContext context) => new()

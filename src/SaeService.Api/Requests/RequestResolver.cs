@@ -56,7 +56,7 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
             Sae = pretrained?.Settings ?? Sae(request.Sae ?? new SaeSettings(), model, check, errors),
             Labels = Labels(request.Labels ?? new LabelSettings(), check),
             Information = Information(request.Information ?? new InformationSettings(), check),
-            Mode = Mode(request.Mode, check, errors),
+            Mode = check.OneOf(request.Mode, ["standard", "quick", "full", "thorough"], "$.mode"),
             Seed = check.Range(request.Seed, 0, 0, int.MaxValue, "$.seed"),
             KeepActivations = request.KeepActivations ?? false,
             Metadata = Metadata(request.Metadata, errors),
@@ -146,8 +146,8 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
         var k = check.Range(asked.K, Math.Min(Math.Clamp((dIn ?? 512) / 16, 8, 32), dSae ?? 32), 1, int.MaxValue, "$.sae.k");
         if (k > dSae)
             errors.Add(ProblemCodes.InvalidRequest, "$.sae.k", $"{k} is more than d_sae, {dSae}");
-        var batch = check.Range(asked.BatchTokens, 2048, 16, 1 << 17, "$.sae.batch_tokens");
-        var tokens = check.Range(asked.TrainTokens, 2_000_000, batch, 100_000_000_000, "$.sae.train_tokens", $"at least one batch of {batch}");
+        var batch = check.Range(asked.BatchTokens, SaeSettings.DefaultBatchTokens, 16, 1 << 17, "$.sae.batch_tokens");
+        var tokens = check.Range(asked.TrainTokens, SaeSettings.DefaultTrainTokens, batch, 100_000_000_000, "$.sae.train_tokens", $"at least one batch of {batch}");
         return asked with
         {
             Architecture = check.OneOf(asked.Architecture, ["topk"], "$.sae.architecture"),
@@ -180,14 +180,6 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
         SubwordPolicy = check.OneOf(asked.SubwordPolicy, ["last", "first"], "$.information.subword_policy"),
         BootstrapSamples = check.Range(asked.BootstrapSamples, 1000, 100, 100_000, "$.information.bootstrap_samples"),
     };
-
-    private static string Mode(string? asked, Checks check, RequestErrors errors)
-    {
-        if (asked is not ("full" or "thorough"))
-            return check.OneOf(asked, ["standard", "quick"], "$.mode");
-        errors.Add(ProblemCodes.NotAvailable, "$.mode", $"'{asked}' is not available yet; use standard or quick");
-        return asked;
-    }
 
     private static IReadOnlyDictionary<string, string>? Metadata(IReadOnlyDictionary<string, string>? asked, RequestErrors errors)
     {

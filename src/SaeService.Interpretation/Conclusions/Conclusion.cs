@@ -49,7 +49,7 @@ public static class Conclusion
             TypeInformationBits = any.TypeInformationBits,
             Target = "current",
             Lambda = any.Lambda,
-            Layers = [.. task.Information.Select(i => i.Layer)],
+            Layers = [.. task.Information.Select((i, position) => WithUntrained(i.Layer, task.Task, evidence.Layers[position]))],
             Profiles =
             [
                 .. task.Labels.Select(label => Profiles.Build(label, aliases.Of(task.Task, label), task.Scores(label), layers,
@@ -82,7 +82,15 @@ public static class Conclusion
             ],
             Summary = Summaries.Of(layer.Layer, functionalities, concluded, faithful, evidence.TokenTypes.HeldOutDocuments.Length),
             Controls = Reservations.Controls(layer, evidence.TokenTypes),
+            Dictionaries = Comparisons.Of(layer, evidence.TokenTypes, evidence.Provenance.Sae.FirstOrDefault(s => s.Layer == layer.Layer)?.Fvu),
         };
+    }
+
+    private static LayerInformation WithUntrained(LayerInformation information, string task, LayerEvidence layer)
+    {
+        return information with { UntrainedBits = Bits(DictionaryNames.UntrainedModel), PermutedBits = Bits(DictionaryNames.PermutedModel) };
+
+        double? Bits(string model) => layer.Untrained.FirstOrDefault(u => u.Name == model)?.Information.FirstOrDefault(i => i.Task == task)?.Layer.IvBits.Value;
     }
 
     private static void Check(Evidence evidence)
@@ -101,6 +109,10 @@ public static class Conclusion
                 throw new ArgumentException($"layer {layer.Layer} has no random directions to be compared with");
             foreach (var random in layer.Random)
                 Same(random, $"random directions of layer {layer.Layer}");
+            foreach (var untrained in layer.Untrained)
+                Same(untrained.Labelling, $"layer {layer.Layer} of the {untrained.Name}");
+            foreach (var (of, labelling) in layer.Dictionaries)
+                Same(labelling, $"{of.Name} of layer {layer.Layer}");
         }
 
         void Same(LayerLabelling labelling, string of)

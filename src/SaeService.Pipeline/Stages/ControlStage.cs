@@ -21,7 +21,7 @@ internal static class ControlStage
         var codes = Inputs.Codes(context, layer);
         var rules = LabelRules.From(context.Request);
         using var activations = Inputs.Activations(context, layer);
-        var centred = new CentredWords(activations, Array.ConvertAll(packed, w => corpus.LastToken[w]));
+        var centred = new CentredWords(activations, corpus, packed);
         var repeats = JobModes.RandomRepeats(context.Request.Mode!);
         var artifacts = new List<StoredArtifact>();
         var steps = repeats + (JobModes.Splices(context.Request.Mode!) ? 3.0 : 2.0);
@@ -64,38 +64,5 @@ internal static class ControlStage
             filters.Tokens(corpus, layer, test: false), filters.Tokens(corpus, layer, test: true),
             (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens, progress);
         return new(loss, loss is null ? "the test documents have no two tokens in a row" : null);
-    }
-
-    /// <summary>The words' vectors less their mean, in blocks.</summary>
-    private sealed class CentredWords
-    {
-        private const int Block = 4096;
-        private readonly Autoencoders.ActivationFile _activations;
-        private readonly int[] _rows;
-        private readonly float[] _mean; // [d]
-
-        public CentredWords(Autoencoders.ActivationFile activations, int[] rows)
-        {
-            (_activations, _rows) = (activations, rows);
-            var d = activations.Dim;
-            var sum = new double[d];
-            var block = new float[Block * d];
-            for (var from = 0; from < rows.Length; from += Block)
-            {
-                var n = Math.Min(Block, rows.Length - from);
-                activations.Gather(rows.AsSpan(from, n), block.AsSpan(0, n * d));
-                for (var i = 0; i < n * d; i++)
-                    sum[i % d] += block[i];
-            }
-            _mean = Array.ConvertAll(sum, s => (float)(s / rows.Length));
-        }
-
-        public void Read(int firstRow, Span<float> destination)
-        {
-            var d = _activations.Dim;
-            _activations.Gather(_rows.AsSpan(firstRow, destination.Length / d), destination);
-            for (var at = 0; at < destination.Length; at += d)
-                System.Numerics.Tensors.TensorPrimitives.Subtract<float>(destination.Slice(at, d), _mean, destination.Slice(at, d));
-        }
     }
 }

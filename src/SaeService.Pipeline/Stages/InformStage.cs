@@ -21,15 +21,7 @@ internal static class InformStage
         var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
         var rules = Inputs.InformationRules(context);
         using var activations = Inputs.Activations(context, layer);
-        var tokens = Array.ConvertAll(packed, w => context.Request.Information!.SubwordPolicy == "first" ? corpus.FirstToken[w] : corpus.LastToken[w]);
-        void Gather(ReadOnlySpan<int> chosen, Span<float> into)
-        {
-            var rows = new int[chosen.Length];
-            for (var i = 0; i < rows.Length; i++)
-                rows[i] = tokens[chosen[i]];
-            activations.Gather(rows, into);
-        }
-
+        var gather = Inputs.WordVectors(context, corpus, packed, activations);
         var lambdas = layer == reference
             ? new Dictionary<string, double>()
             : Inputs.ReadJson<Dictionary<string, double>>(context.Published(StageKind.Inform, reference, Artifacts.Lambdas));
@@ -41,10 +33,10 @@ internal static class InformStage
             context.Progress((double)i / words.Tasks.Count, message: task.Task);
             var chosen = chosenWords[task.Task] = ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed);
             if (layer == reference)
-                lambdas[task.Task] = VInformation.ChooseLambda(words, task, chosen, activations.Dim, Gather, rules, context.Interrupted).Lambda;
+                lambdas[task.Task] = VInformation.ChooseLambda(words, task, chosen, activations.Dim, gather, rules, context.Interrupted).Lambda;
             context.Progress((i + 0.3) / words.Tasks.Count, message: task.Task);
             var given = task.Task == "dep" ? words.Tasks.FirstOrDefault(t => t.Task == "pos") : null;
-            measured.Add(VInformation.Measure(words, task, chosen, layer, activations.Dim, Gather, lambdas[task.Task], rules, given, context.Interrupted));
+            measured.Add(VInformation.Measure(words, task, chosen, layer, activations.Dim, gather, lambdas[task.Task], rules, given, context.Interrupted));
         }
 
         List<StoredArtifact> artifacts = [context.Write(Artifacts.Information, stream => Inputs.WriteJson(stream, measured))];

@@ -27,27 +27,56 @@ internal static class TrainStage
         var train = filters.Tokens(corpus, layer, test: false);
 
         var watch = Stopwatch.StartNew();
-        var trainer = Begin(context, settings, activations, train);
-        var resumedAt = trainer.TokensSeen;
-        var saved = TimeSpan.Zero;
-        do
-        {
-            var seen = trainer.TokensSeen - resumedAt;
-            context.Progress((double)trainer.TokensSeen / trainer.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds),
-                resumedAt == 0 ? null : $"resumed from the checkpoint at {resumedAt} tokens");
-            if (watch.Elapsed - saved > TimeSpan.FromSeconds(context.Worker.CheckpointSeconds))
-            {
-                SaveCheckpoint(context, trainer);
-                saved = watch.Elapsed;
-            }
-        } while (StepUnlessInterrupted(context, trainer));
-
+        var (trainer, resumedAt) = Train(context, settings, activations, train);
         var sae = trainer.Autoencoder();
         var quality = Quality.Evaluate(sae, activations, test);
         var seconds = watch.Elapsed.TotalSeconds;
         var training = new SaeTraining(seconds, (trainer.TotalTokens - resumedAt) / seconds,
             [.. trainer.Curve.Select(p => new TrainingPoint(p.Tokens, p.Fvu, p.AuxLoss, p.L0, p.DeadShare, p.LearningRate))], quality.LogDensityHistogram);
         return Publish(context, sae, quality, training, settings.Seed, trainer.TotalTokens, null);
+    }
+
+    /// <summary>Trains to the end of the budget, from the newest checkpoint that an earlier attempt of this stage left.</summary>
+    /// <param name="upTo">How far the stage is then. Where it goes on, a last checkpoint is left, so that nothing is trained again.</param>
+    internal static (SaeTrainer Trainer, long ResumedAt) Train(StageContext context, SaeTrainingSettings settings, ActivationFile activations, int[] rows,
+        double from = 0, double upTo = 1)
+    {
+        var watch = Stopwatch.StartNew();
+        var trainer = Begin(context, settings, activations, rows);
+        var resumedAt = trainer.TokensSeen;
+        var saved = TimeSpan.Zero;
+        do
+        {
+            var seen = trainer.TokensSeen - resumedAt;
+            context.Progress(from + (upTo - from) * trainer.TokensSeen / trainer.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds),
+                resumedAt == 0 ? null : $"resumed from the checkpoint at {resumedAt} tokens");
+            if (watch.Elapsed - saved > TimeSpan.FromSeconds(context.Worker.CheckpointSeconds))
+            {
+                SaveCheckpoint(context, trainer);
+                saved = watch.Elapsed;
+                FailPoint.Pass("checkpoint", context.Lease.Kind);
+            }
+        } while (StepUnlessInterrupted(context, trainer));
+        if (upTo < 1)
+            SaveCheckpoint(context, trainer);
+        return (trainer, resumedAt);
+    }
+
+    /// <summary>Once the stage's results are published.</summary>
+    internal static void DeleteCheckpoint(StageContext context) => context.Store.Delete(context.Lease.KeyOf(Checkpoint));
+
+    /// <summary>
+    /// What an autoencoder is trained with that is to be compared with the layer's own: the same, or, where that was trained elsewhere, as many latents, as
+    /// many of them active, and the defaults otherwise.
+    /// </summary>
+    internal static SaeTrainingSettings ComparableSettings(StageContext context, int dIn)
+    {
+        if (!Pretrained.IsAsked(context.Request))
+            return SettingsOf(context, dIn);
+        using var db = context.OpenDatabase();
+        var sae = db.Layers.Where(l => l.JobId == context.JobId && l.Layer == context.Layer).Select(l => new { l.DSae, l.L0 }).Single();
+        return new SaeTrainingSettings(dIn, sae.DSae, Math.Clamp((int)Math.Round(sae.L0), 1, sae.DSae), context.Request.Seed!.Value, SaeSettings.DefaultTrainTokens,
+            SaeSettings.DefaultBatchTokens).Validate();
     }
 
     /// <summary>Of an autoencoder that is trained already: only how faithful it is.</summary>
@@ -104,7 +133,7 @@ internal static class TrainStage
             TrainingJson = JsonSerializer.Serialize(training, Wire.Json),
         };
         return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, row, ct),
-            AfterPublish: () => context.Store.Delete(context.Lease.KeyOf(Checkpoint)));
+            AfterPublish: () => DeleteCheckpoint(context));
     }
 
     private static SaeTrainingSettings SettingsOf(StageContext context, int dIn)
