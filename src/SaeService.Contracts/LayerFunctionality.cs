@@ -154,6 +154,9 @@ public sealed record TaskFindings
     public required double Majority { get; init; }
     public required double TypeBaselineAccuracy { get; init; }
 
+    /// <summary>Mean over labels of the F1 of a tagger that knows word forms only.</summary>
+    public double? TypeBaselineMacroF1 { get; init; }
+
     /// <summary>Held-out information of a word-type table, bits.</summary>
     public required double TypeInformationBits { get; init; }
     public required string Target { get; init; }
@@ -198,7 +201,14 @@ public sealed record LayerInformation
 public sealed record InformationEstimate(double Value, double[] Ci95, string Estimator, int NTrain, int NTest);
 
 /// <summary>The same softmax read as a binary code for one label.</summary>
-public sealed record LabelInformation(string Label, double IvBits, double[] Ci95, double Normalised, int Support);
+public sealed record LabelInformation(string Label, double IvBits, double[] Ci95, double Normalised, int Support)
+{
+    /// <summary>F1 of "the probe thinks this label likeliest": about what a detector of the label could reach with the whole vector.</summary>
+    public double? ProbeF1 { get; init; }
+
+    /// <summary>The same of the word-type table, a tagger that knows forms only; the same at every layer.</summary>
+    public double? TypeF1 { get; init; }
+}
 
 /// <summary>One label by depth.</summary>
 public sealed record LabelProfile
@@ -334,7 +344,17 @@ public sealed record CausalStatus(string Status);
 /// <summary>One label at one layer in brief.</summary>
 /// <param name="Best">The single feature that detects the label best (chosen on train documents), with its held-out numbers.</param>
 public sealed record LabelCell(string Task, string Label, CellStatus Status, double UnionF1, double Excess, int FeatureCount, double IvBits, double Normalised,
-    int Support, FeatureSummary? Best);
+    int Support, FeatureSummary? Best)
+{
+    /// <summary>
+    /// To set <see cref="UnionF1"/> and the best feature's F1 (a sparse probe with k = 1) between: of the linear probe on the whole vector, and of a tagger that
+    /// knows word forms only. Both are of test documents, while features are judged on dev and test documents. Null where the label has no scored word.
+    /// </summary>
+    public double? ProbeF1 { get; init; }
+
+    /// <inheritdoc cref="ProbeF1"/>
+    public double? TypeF1 { get; init; }
+}
 
 /// <param name="Plain">A sentence or two, filled in from established cells only.</param>
 /// <param name="Confidence"><c>high</c>, <c>medium</c>, <c>low</c> or <c>none</c>.</param>

@@ -20,7 +20,11 @@ internal static class Cells
         var union = task.Scores(label).Unions[position];
         var information = task.InformationOf(label, position);
         return new LabelCell(task.Task, label, Status(task, label, position), union.Union?.F1 ?? 0, task.Scores(label).Excess[position], union.Features,
-            information?.IvBits ?? 0, information?.Normalised ?? 0, union.HeldOutWords, union.Best);
+            information?.IvBits ?? 0, information?.Normalised ?? 0, union.HeldOutWords, union.Best)
+        {
+            ProbeF1 = information?.ProbeF1,
+            TypeF1 = information?.TypeF1,
+        };
     }
 
     /// <summary>Null where the cell has nothing to say.</summary>

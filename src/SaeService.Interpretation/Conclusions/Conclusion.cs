@@ -46,6 +46,7 @@ public static class Conclusion
             EntropyBits = any.EntropyBits,
             Majority = any.Majority,
             TypeBaselineAccuracy = any.TypeAccuracy,
+            TypeBaselineMacroF1 = any.TypeMacroF1,
             TypeInformationBits = any.TypeInformationBits,
             Target = "current",
             Lambda = any.Lambda,

@@ -133,7 +133,7 @@ public sealed class IndependentComponents
         using var one = new OneThread();
         using var inference = no_grad();
         using var scope = NewDisposeScope();
-        var matrix = tensor(w, [c, c], ScalarType.Float64);
+        var matrix = OneThread.Matrix(w, c, c);
         var (values, vectors) = linalg.eigh(matrix.mm(matrix.t()));
         var scaled = vectors * values.clamp_min(1e-30).rsqrt(); // [c, c] columns over the roots
         return scaled.mm(vectors.t()).mm(matrix).contiguous().data<double>().ToArray();
@@ -146,7 +146,7 @@ public sealed class IndependentComponents
         using var inference = no_grad();
         using var scope = NewDisposeScope();
         var d = principal.Dimension;
-        var k = tensor(principal.Directions[..(c * d)], [c, d], ScalarType.Float64) / tensor(principal.Variance[..c], [c, 1], ScalarType.Float64).sqrt();
-        return tensor(w, [c, c], ScalarType.Float64).mm(k).to(ScalarType.Float32).data<float>().ToArray();
+        var k = OneThread.Matrix(principal.Directions[..(c * d)], c, d) / OneThread.Matrix(principal.Variance[..c], c, 1).sqrt();
+        return OneThread.Matrix(w, c, c).mm(k).to(ScalarType.Float32).data<float>().ToArray();
     }
 }

@@ -85,7 +85,7 @@ public static class MatchedCodes
         var features = dictionary.Features;
         using var inference = no_grad();
         using var scope = NewDisposeScope();
-        var w = tensor(dictionary.Directions(0, features), [features, d]).t(); // [d, F]
+        var w = tensor(dictionary.Directions(0, features), [features, d]).clone().t(); // [d, F], in memory that is aligned
         var block = (int)Math.Clamp(bytes / (4L * features), 1, RowsABlock);
         var vectors = new float[Math.Min(block, rows) * d];
         var built = new SparseCodesBuilder(features);
@@ -110,7 +110,7 @@ public static class MatchedCodes
     {
         using var inference = no_grad();
         using var scope = NewDisposeScope();
-        var w = tensor(directions, [count, d]); // [chunk, d]
+        var w = tensor(directions, [count, d]).clone(); // [chunk, d], in memory that is aligned
         var vectors = new float[Math.Min(RowsABlock, rows) * d];
         for (var first = 0; first < rows; first += RowsABlock)
         {

@@ -61,21 +61,36 @@ internal static class SymmetricEigen
     /// <returns>Values, descending, and the vectors as rows [n, n].</returns>
     public static (double[] Values, double[] Vectors) Of(double[] a, int n)
     {
-        // LAPACK's sums depend on the number of threads, and so would every feature that is found from here on.
         using var one = new OneThread();
         using var inference = no_grad();
         using var scope = NewDisposeScope();
-        var (values, vectors) = linalg.eigh(tensor(a, [n, n], ScalarType.Float64)); // ascending; columns
+        var (values, vectors) = linalg.eigh(OneThread.Matrix(a, n, n)); // ascending; columns
         return (values.flip(0).data<double>().ToArray(), vectors.flip(1).t().contiguous().data<double>().ToArray());
     }
 }
 
-/// <summary>libtorch on one thread until disposed of. Its number of threads is one for the whole process, in which one stage works at a time.</summary>
+/// <summary>
+/// libtorch on one thread until disposed of, by the thread that made it: the sums of BLAS and LAPACK depend on the number of threads, and so would every
+/// feature that comes of them. That number is the whole process's, so one computation at a time changes it and puts it back.
+/// </summary>
 internal sealed class OneThread : IDisposable
 {
-    private readonly int _before = get_num_threads();
+    private static readonly Lock s_one = new();
+    private readonly int _before;
 
-    public OneThread() => set_num_threads(1);
+    public OneThread()
+    {
+        s_one.Enter();
+        _before = get_num_threads();
+        set_num_threads(1);
+    }
 
-    public void Dispose() => set_num_threads(_before);
+    /// <summary>[rows, columns] in libtorch's own memory, for those sums depend on where a matrix lies, too.</summary>
+    public static Tensor Matrix(double[] values, long rows, long columns) => tensor(values, [rows, columns], ScalarType.Float64).clone();
+
+    public void Dispose()
+    {
+        set_num_threads(_before);
+        s_one.Exit();
+    }
 }

@@ -113,6 +113,7 @@ public static class VInformation
         var (givenOther, givenBoth) = given is null
             ? default
             : Conditional(task, given, chosen, dimension, gather, lambda, rules, classes, labels, scored, cancel);
+        var (probeF1, tableF1) = (probed.F1(), table.F1());
         var present = Enumerable.Range(0, classes.Count).Where(c => scored.Support[c] > 0).ToArray();
         return new()
         {
@@ -122,6 +123,7 @@ public static class VInformation
             Majority = (double)scored.Support[classes.MostCommon] / n,
             TypeInformationBits = marginal.MeanBits - table.MeanBits,
             TypeAccuracy = table.Accuracy,
+            TypeMacroF1 = table.MacroF1,
             ControlAccuracy = (double)controlRight / n,
             WordsOfUnseenLabels = scored.Unseen,
             SmallLabels = [.. present.Where(c => classes.Counts[c] < rules.SmallLabel || scored.Support[c] < rules.SmallLabel).Select(Name)],
@@ -151,7 +153,11 @@ public static class VInformation
                 PerLabel = [.. present.Select(c =>
                 {
                     var gained = Difference(marginal.LabelBits[c], probed.LabelBits[c]);
-                    return new LabelInformation(Name(c), gained.Sum() / n, Interval(gained), gained.Sum() / marginal.LabelBits[c].Sum(), scored.Support[c]);
+                    return new LabelInformation(Name(c), gained.Sum() / n, Interval(gained), gained.Sum() / marginal.LabelBits[c].Sum(), scored.Support[c])
+                    {
+                        ProbeF1 = probeF1[c],
+                        TypeF1 = tableF1[c],
+                    };
                 })],
             },
         };
