@@ -40,7 +40,7 @@ public static class JobWatcher
         while (true)
         {
             var job = await client.JobAsync(id, ct);
-            var now = $"{job.Status.ToString().ToLowerInvariant()} {job.Stage?.ToString().ToLowerInvariant()} {job.Progress.Done}/{job.Progress.Total}";
+            var now = $"{job.Status.ToString().ToLowerInvariant()} {job.Stage?.Name()} {job.Progress.Done}/{job.Progress.Total}";
             if (now != last)
                 Console.WriteLine($"{job.Progress.Fraction,6:P0}  {Describe(job)}");
             last = now;
@@ -60,6 +60,6 @@ public static class JobWatcher
         var where = layers.Count == 0 ? "" : $", layer {string.Join(", ", layers)}";
         var pace = job.Progress.TokensPerSecond is { } tokens ? $", {tokens:N0} tokens/s" : "";
         var eta = job.Progress.EtaSeconds is { } seconds ? $", about {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";
-        return $"{stage.ToString().ToLowerInvariant()}{where} ({job.Progress.Done} of {job.Progress.Total} stages{pace}{eta})";
+        return $"{stage.Name()}{where} ({job.Progress.Done} of {job.Progress.Total} stages{pace}{eta})";
     }
 }

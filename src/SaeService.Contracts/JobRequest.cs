@@ -31,7 +31,11 @@ public sealed record JobRequest
     public LabelSettings? Labels { get; init; }
     public InformationSettings? Information { get; init; }
 
-    /// <summary><c>quick</c> or <c>standard</c> (default): how many controls are run. What a mode leaves out is named in the document's caveats.</summary>
+    /// <summary>
+    /// How much is run to be compared with: <c>quick</c>, <c>standard</c> (default), <c>full</c> (an untrained model too, which a claim that the model learnt
+    /// something needs, and PCA, ICA, neurons and untrained autoencoders) or <c>thorough</c> (nothing left out). What a mode leaves out is named in the
+    /// document's caveats.
+    /// </summary>
     public string? Mode { get; init; }
 
     /// <summary>Seed of the split, the sub-samples, the controls and the bootstrap. The autoencoders have their own, in <c>sae.seed</c>.</summary>
@@ -105,6 +109,9 @@ public sealed record SaeSettings
     /// <summary>Latents active on a token. Default d_in / 16, at least 8 and at most 32: a narrow layer has room for fewer.</summary>
     public int? K { get; init; }
 
+    public const long DefaultTrainTokens = 2_000_000;
+    public const int DefaultBatchTokens = 2048;
+
     /// <summary>Tokens seen in training, epochs counted. Default 2 000 000.</summary>
     public long? TrainTokens { get; init; }
 
@@ -121,6 +128,10 @@ public sealed record SaeSettings
     /// of the first; of these the quality is in <c>provenance.sae[].variants</c> and the weights at <c>/layers/{layer}/sae?variant=1</c>. At most 15.
     /// </summary>
     public IReadOnlyList<SaeVariant>? Variants { get; init; }
+
+    /// <summary>Whether they were trained elsewhere.</summary>
+    [JsonIgnore]
+    public bool ArePretrained => Path is not null || Id is not null;
 }
 
 /// <summary>What an autoencoder of <see cref="SaeSettings.Variants"/> has of its own; everything else is as <see cref="SaeSettings"/> say.</summary>

@@ -1,11 +1,42 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace SaeService.Contracts;
 
 public enum JobStatus { Queued, Running, Cancelling, Succeeded, Failed, Cancelled }
 
-/// <summary>The stages of an analysis, in the order of the data.</summary>
-public enum StageKind { Prepare, Capture, Train, Encode, Label, Inform, Control, Conclude }
+/// <summary>
+/// The stages of an analysis, in the order of the data; of several that are ready the last in this order goes first. So the untrained models, which nothing
+/// but the conclusion waits for, come before all that is of the trained one.
+/// </summary>
+public enum StageKind
+{
+    Prepare,
+
+    /// <summary>Of the model with fresh weights: one forward pass, and by layer the rest of the way: train, encode, label, inform.</summary>
+    UntrainedCapture,
+    Untrained,
+
+    /// <summary>The same of the model whose blocks' weights are permuted and whose embeddings are the trained ones.</summary>
+    PermutedCapture,
+    Permuted,
+    Capture,
+    Train,
+    Encode,
+    Label,
+    Inform,
+    Control,
+
+    /// <summary>What a layer's features are compared with: identity, PCA, ICA, untrained autoencoders.</summary>
+    Dictionaries,
+    Conclude,
+}
+
+public static class StageKinds
+{
+    /// <summary>As on the wire: <c>untrained_capture</c>.</summary>
+    public static string Name(this StageKind kind) => JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString());
+}
 
 public enum StageStatus { Waiting, Ready, Running, Succeeded, Failed, Cancelled }
 

@@ -163,6 +163,9 @@ public sealed record TaskFindings
     public required double Majority { get; init; }
     public required double TypeBaselineAccuracy { get; init; }
 
+    /// <summary>Mean over labels of the F1 of a tagger that knows word forms only.</summary>
+    public double? TypeBaselineMacroF1 { get; init; }
+
     /// <summary>Held-out information of a word-type table, bits.</summary>
     public required double TypeInformationBits { get; init; }
     public required string Target { get; init; }
@@ -197,6 +200,11 @@ public sealed record LayerInformation
 
     /// <summary>I_V with labels shuffled over words: near or below zero.</summary>
     public required double ShuffledBits { get; init; }
+    /// <summary>I_V of the same layer of the untrained model, fresh; what architecture and tokenizer give for nothing. Null: not run in this mode.</summary>
+    public double? UntrainedBits { get; init; }
+
+    /// <summary>I_V of the same layer under trained embeddings and permuted blocks. Null: not run in this mode.</summary>
+    public double? PermutedBits { get; init; }
     public required double Accuracy { get; init; }
     public required double MacroF1 { get; init; }
 
@@ -234,6 +242,11 @@ public sealed record LabelInformation(string Label, double IvBits, double[] Ci95
     /// <summary>For dep: what the vectors say of this label beyond the part of speech. Null for other tasks.</summary>
     public double? GivenPosBits { get; init; }
     public double[]? GivenPosCi95 { get; init; }
+    /// <summary>F1 of "the probe thinks this label likeliest": about what a detector of the label could reach with the whole vector.</summary>
+    public double? ProbeF1 { get; init; }
+
+    /// <summary>The same of the word-type table, a tagger that knows forms only; the same at every layer.</summary>
+    public double? TypeF1 { get; init; }
 }
 
 /// <summary>One label by depth.</summary>
@@ -307,6 +320,9 @@ public sealed record LayerFindings
 
     /// <summary>Against autoencoders of the layer that were trained from other seeds, one entry each. Null where there are none.</summary>
     public IReadOnlyList<SeedStability>? SeedStability { get; init; }
+
+    /// <summary>The autoencoder and what it is compared with under the same rules, side by side.</summary>
+    public IReadOnlyList<DictionaryFindings> Dictionaries { get; init; } = [];
 }
 
 /// <summary>Labels from two disjoint halves of the documents (each with half of the train and half of the held-out ones), over features that fire on enough words of both.</summary>
@@ -331,6 +347,35 @@ public sealed record SeedStability(int Seed, int OtherSeed, int Features, int Ot
 /// <param name="SameLabel">Share of these that have a match with the same label.</param>
 /// <param name="ByChance">What that share is expected to be when the labels of the other are dealt out anew among the matches.</param>
 public sealed record LabelStability(string Task, int Labelled, double Matched, double SameLabel, double ByChance);
+
+/// <summary>What the rules of features find in a dictionary.</summary>
+/// <param name="Name">
+/// <c>autoencoder</c>; the baselines <c>random_directions</c> (an entry a seed), <c>token_types</c>, <c>untrained_model</c> and <c>permuted_model</c> (the same
+/// layer of models nobody has trained, each with an autoencoder of its own); and for comparison only <c>identity</c> (neurons), <c>pca</c>, <c>ica</c>,
+/// <c>untrained_autoencoder</c> (before its first step) and <c>gaussian_autoencoder</c> (trained on normal vectors with the layer's mean and covariance).
+/// </param>
+/// <param name="Matched">
+/// <c>l0</c>: on a word as many features fire as the autoencoder has on average; <c>density</c>: features fire as often as the autoencoder's do; null: neither.
+/// </param>
+/// <param name="L0">Features that fire on a word, on average.</param>
+public sealed record DictionaryFindings(string Name, string? Matched, int Features, int Alive, double L0, IReadOnlyList<DictionaryTask> Tasks)
+{
+    /// <summary>Of an autoencoder: variance unexplained on held-out tokens of the vectors its features are read from.</summary>
+    public double? Fvu { get; init; }
+
+    /// <summary>Of <c>ica</c>.</summary>
+    public int? Iterations { get; init; }
+    public bool? Converged { get; init; }
+}
+
+/// <param name="Tests">Features tested.</param>
+/// <param name="Consistent">Features that pass every gate.</param>
+/// <param name="BestUnionF1">Of all labels with held-out words, the highest union F1.</param>
+/// <param name="MeanUnionF1">Over the same labels, those without a consistent feature at 0.</param>
+/// <param name="ConsistencyHistogram">
+/// Features with the support that is asked for, by held-out consistency, whatever their other gates: counts of twenty equal bins of [0, 1].
+/// </param>
+public sealed record DictionaryTask(string Task, int Tests, int Consistent, double BestUnionF1, double MeanUnionF1, IReadOnlyList<int> ConsistencyHistogram);
 
 /// <summary>Highly consistent features, all tasks together, of the autoencoder and of what it is compared with under the same rules.</summary>
 /// <param name="Random">Of as many random directions with the same densities, by seed.</param>
@@ -362,6 +407,7 @@ public sealed record Functionality
 public sealed record Encodes(double UnionF1, double[] Ci95, double Coverage, double UnionPrecision, GatingBaselines Baseline, Estimate Excess);
 
 /// <summary>The same F1 of what must be beaten. Null: not run in this mode.</summary>
+/// <param name="UntrainedModel">Of the best untrained model.</param>
 public sealed record GatingBaselines(double Random, double TokenType, double? UntrainedModel = null);
 
 /// <summary>Against the other layers: score minus the mean over layers, and minus the layer before.</summary>
@@ -385,6 +431,15 @@ public sealed record LabelCell(string Task, string Label, CellStatus Status, dou
     /// the label or without.
     /// </summary>
     public IReadOnlyList<SparseProbe>? SparseProbes { get; init; }
+
+    /// <summary>
+    /// To set <see cref="UnionF1"/> and the best feature's F1 (a sparse probe with k = 1) between: of the linear probe on the whole vector, and of a tagger that
+    /// knows word forms only. Both are of test documents, while features are judged on dev and test documents. Null where the label has no scored word.
+    /// </summary>
+    public double? ProbeF1 { get; init; }
+
+    /// <inheritdoc cref="ProbeF1"/>
+    public double? TypeF1 { get; init; }
 }
 
 /// <summary>

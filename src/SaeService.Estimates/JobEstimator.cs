@@ -13,7 +13,7 @@ public static class JobEstimator
     public static JobEstimate Of(JobSize size, WorkerShape worker, IReadOnlyDictionary<string, double>? pace = null)
     {
         var memory = StageMemory.Of(size, worker);
-        var seconds = StageTime.Of(size, worker).ToDictionary(x => x.Key, x => x.Value * (pace?.GetValueOrDefault(Name(x.Key), 1) ?? 1));
+        var seconds = StageTime.Of(size, worker).ToDictionary(x => x.Key, x => x.Value * (pace?.GetValueOrDefault(x.Key.Name(), 1) ?? 1));
         var disk = JobDisk.Of(size, checkpoints: seconds[StageKind.Train] > size.Layers * worker.CheckpointSeconds);
         return new JobEstimate
         {
@@ -23,9 +23,9 @@ public static class JobEstimator
             Tokens = size.Tokens,
             Pace = pace ?? new Dictionary<string, double>(),
             Parts = new EstimateParts(
-                memory.Select(x => (Name(x.Key), x.Value)).Prepend(("runtime", StageMemory.Runtime)).ToDictionary(x => x.Item1, x => x.Item2),
+                memory.Select(x => (x.Key.Name(), x.Value)).Prepend(("runtime", StageMemory.Runtime)).ToDictionary(x => x.Item1, x => x.Item2),
                 disk,
-                seconds.ToDictionary(x => Name(x.Key), x => Math.Round(x.Value, 1))),
+                seconds.ToDictionary(x => x.Key.Name(), x => Math.Round(x.Value, 1))),
         };
     }
 
@@ -44,8 +44,8 @@ public static class JobEstimator
             var largest = estimate.Parts!.MemoryBytes.Where(x => x.Key != "runtime").MaxBy(x => x.Value);
             return Text($"memory (in stage {largest.Key})", memory, mayMemory, largest.Key switch
             {
-                "train" => "lower sae.d_sae (or sae.expansion) or sae.batch_tokens",
-                "capture" => "use a smaller model or context_length",
+                "train" or "untrained" or "permuted" => "lower sae.d_sae (or sae.expansion) or sae.batch_tokens",
+                "capture" or "untrained_capture" or "permuted_capture" => "use a smaller model or context_length",
                 "inform" => "lower information.max_train_words",
                 _ => "lower sae.d_sae (or sae.expansion), sae.k or dataset.max_words",
             });
@@ -55,6 +55,4 @@ public static class JobEstimator
 
     private static string Text(string what, long needs, long may, string remedy) =>
         string.Create(CultureInfo.InvariantCulture, $"needs about {needs / (1L << 20):N0} MiB of {what}, and may use {may / (1L << 20):N0} MiB; {remedy}");
-
-    private static string Name(StageKind stage) => stage.ToString().ToLowerInvariant();
 }

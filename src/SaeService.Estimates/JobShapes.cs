@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Contracts;
 
 namespace SaeService.Estimates;
 
@@ -8,11 +9,18 @@ internal static class JobShapes
     /// <summary>Part of the words that probes train on and features are labelled on; the rest is split in two.</summary>
     public const double TrainShare = 0.6;
 
+    /// <summary>What principal and independent components are taken from, and how many of the latter there are at most.</summary>
+    public const int MostTokens = 1 << 18, MostVectors = 50_000, MostComponents = 1024;
+
     /// <summary>The autoencoder that a layer's features are of.</summary>
     public static SaeTrainingSettings Sae(JobSize size) => Saes(size)[0];
 
     /// <summary>All that are trained of a layer.</summary>
     public static IReadOnlyList<SaeTrainingSettings> Saes(JobSize size) => RequestedTraining.Of(size.Request.Sae, size.Model.DModel);
+
+    /// <summary>What autoencoders beside the layer's own are trained with: the same, or, where that is trained already, the defaults.</summary>
+    public static SaeTrainingSettings ComparableSae(JobSize size) => size.Request.Sae is { ArePretrained: true }
+        ? Sae(size) with { TrainTokens = SaeSettings.DefaultTrainTokens, BatchTokens = SaeSettings.DefaultBatchTokens } : Sae(size);
 
     /// <summary>
     /// Active features of the words of a layer. The tokens of a word share few of theirs: on two models, a token beyond the first brought 0.7 and 0.9 of its k.

@@ -26,11 +26,14 @@ internal static class StageMemory
         // Which tokens an autoencoder may see: a byte of each layer, and the rows of its own.
         var filters = 5 * tokens * (size.Layers + 2);
         var labelling = Labelling(size, codes);
-        return new()
+        var capture = corpus + 5 * tokens * size.Layers + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value));
+        var trained = JobShapes.ComparableSae(size);
+        var training = filters + SaeMemory.Training(trained, worker.Threads) + SaeMemory.Judging(trained, worker.Threads);
+        var matching = labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * words * 4) + 4 * words * worker.Threads + f * GarbageOfRandomLatent;
+        var of = new Dictionary<StageKind, long>
         {
             [StageKind.Prepare] = Bytes(2 * corpus + Tokenizer(size)),
-            [StageKind.Capture] = Bytes(corpus + 5 * tokens * size.Layers + Model(size, worker)
-                + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value))),
+            [StageKind.Capture] = Bytes(capture + Model(size, worker)),
             [StageKind.Train] = Bytes(corpus + filters + SaeMemory.Training(JobShapes.Saes(size), worker.Threads)
                 + JobShapes.Saes(size).Max(s => SaeMemory.Judging(s, worker.Threads))),
             [StageKind.Encode] = Bytes(corpus + weights + encoding + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
@@ -39,10 +42,32 @@ internal static class StageMemory
             [StageKind.Inform] = Bytes(corpus + Probes(size)),
             // The autoencoder's codes stay while random directions of as many are found, from projections of at most 64 MiB; later the model has its place.
             [StageKind.Control] = Bytes(corpus + Math.Max(
-                labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * words * 4) + 4 * words * worker.Threads + f * GarbageOfRandomLatent,
+                matching,
                 JobModes.Splices(size.Request.Mode!) ? codes + filters + weights + encoding + Splicing(size, worker) : 0)),
             [StageKind.Conclude] = Bytes(corpus + JobDisk.Labellings(size) * 3),
         };
+        if (JobModes.Comparisons(size.Request.Mode!))
+            of[StageKind.Dictionaries] = Bytes(corpus + filters + Math.Max(training, Math.Max(matching, Components(size))));
+        // The weights of an untrained model are its own, also where those of the trained one are mapped; permuted ones come of these, read once more.
+        var weights32 = worker.OnGpu ? 0 : Math.Min(worker.MaxModelBytes, (double)size.Model.Parameters * worker.BytesPerParameter);
+        if (JobModes.Untrained(size.Request.Mode!))
+            AddUntrained(StageKind.UntrainedCapture, StageKind.Untrained, weights32);
+        if (JobModes.Permuted(size.Request.Mode!))
+            AddUntrained(StageKind.PermutedCapture, StageKind.Permuted, weights32 + Model(size, worker));
+        return of;
+
+        void AddUntrained(StageKind capturing, StageKind analysing, double model)
+        {
+            of[capturing] = Bytes(capture + model);
+            of[analysing] = Bytes(corpus + Math.Max(training, Math.Max(labelling + (1 + Growing) * codes + weights + encoding, Probes(size))));
+        }
+    }
+
+    /// <summary>Sums and covariance in float64, and its eigenvectors by LAPACK; or the whitened sample of ICA and matrices of the size of its components.</summary>
+    private static double Components(JobSize size)
+    {
+        double d = size.Model.DModel, c = Math.Min(d, JobShapes.MostComponents), n = Math.Min(size.Tokens, JobShapes.MostVectors);
+        return d * d * sizeof(double) * 2 + Math.Max(4 * d * d * sizeof(double), n * (c + 24) * sizeof(float) + 8 * c * c * sizeof(double));
     }
 
     /// <summary>The packed corpus and what a stage makes of its words.</summary>

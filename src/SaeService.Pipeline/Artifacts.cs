@@ -37,6 +37,16 @@ public static class Artifacts
     public const string TokenTypeLabelling = "token-types.json";
     public const string ShuffledLabelling = "shuffled.json";
 
+    /// <summary>dictionaries: which were made, and how each of them was labelled.</summary>
+    public const string Dictionaries = "dictionaries.json";
+    public static string DictionaryLabelling(string name, string matched) => $"{name}-{matched}.json";
+
+    /// <summary>untrained, permuted: how faithful their autoencoder is.</summary>
+    public const string Quality = "quality.json";
+
+    /// <summary>control: how the features of other seeds' autoencoders match the layer's.</summary>
+    public const string SeedStability = "seed-stability.json";
+
     /// <summary>control: the model's loss with the autoencoder in place.</summary>
     public const string Splice = "splice.json";
 

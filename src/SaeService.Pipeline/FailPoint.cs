@@ -13,7 +13,7 @@ internal static class FailPoint
 
     public static void Pass(string place, StageKind stage)
     {
-        if (s_file is null || !File.Exists(s_file) || File.ReadAllText(s_file).Trim() != $"{place}:{stage.ToString().ToLowerInvariant()}")
+        if (s_file is null || !File.Exists(s_file) || File.ReadAllText(s_file).Trim() != $"{place}:{stage.Name()}")
             return;
         File.Delete(s_file);
         // Not Environment.Exit: nothing may be cleaned up.

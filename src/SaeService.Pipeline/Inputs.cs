@@ -17,10 +17,13 @@ internal static class Inputs
 
     public static PackedCorpus Corpus(StageContext context) => PackedCorpus.Load(context.Published(StageKind.Prepare, null, Artifacts.Corpus));
 
-    public static NormFilters Filters(StageContext context) => NormFilters.Load(context.Published(StageKind.Capture, null, Artifacts.Filters));
+    /// <param name="capture">Of which model.</param>
+    public static NormFilters Filters(StageContext context, StageKind capture = StageKind.Capture) =>
+        NormFilters.Load(context.Published(capture, null, Artifacts.Filters));
 
-    public static ActivationFile Activations(StageContext context, int layer) =>
-        ActivationFile.Open(context.Published(StageKind.Capture, null, Artifacts.Activations(layer)), Provenance(context).Model.DModel);
+    /// <inheritdoc cref="Filters"/>
+    public static ActivationFile Activations(StageContext context, int layer, StageKind capture = StageKind.Capture) =>
+        ActivationFile.Open(context.Published(capture, null, Artifacts.Activations(layer)), Provenance(context).Model.DModel);
 
     public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
 

@@ -19,7 +19,7 @@ internal sealed class Pretrained : IDisposable
 
     public string Folder { get; }
 
-    public static bool IsAsked(JobRequest request) => request.Sae is { Path: not null } or { Id: not null };
+    public static bool IsAsked(JobRequest request) => request.Sae is { ArePretrained: true };
 
     /// <param name="from">How far the stage is.</param>
     /// <param name="upTo">How far it is when what is of the hub has come.</param>

@@ -27,6 +27,11 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
         [StageKind.Label] = LabelStage.Run,
         [StageKind.Inform] = InformStage.Run,
         [StageKind.Control] = ControlStage.Run,
+        [StageKind.Dictionaries] = DictionariesStage.Run,
+        [StageKind.UntrainedCapture] = CaptureStage.Run,
+        [StageKind.Untrained] = UntrainedStage.Run,
+        [StageKind.PermutedCapture] = CaptureStage.Run,
+        [StageKind.Permuted] = UntrainedStage.Run,
         [StageKind.Conclude] = ConcludeStage.Run,
     };
 

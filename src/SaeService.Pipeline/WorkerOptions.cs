@@ -61,7 +61,8 @@ public sealed class WorkerOptions
 
     /// <summary>A model as this worker computes with it.</summary>
     /// <param name="mode">Null: as <see cref="MaxModelBytes"/> says.</param>
-    internal LanguageModel Load(ModelFolder folder, LoadMode? mode = null)
+    /// <param name="untrained">The weights to have instead of the trained ones.</param>
+    internal LanguageModel Load(ModelFolder folder, LoadMode? mode = null, Untrained? untrained = null)
     {
         var dtype = (DType, IsCuda) switch
         {
@@ -77,6 +78,6 @@ public sealed class WorkerOptions
             _ => throw new InvalidOperationException($"Worker:DType is '{DType}' and Worker:Device '{Device}': use auto or float32, or on cuda bfloat16 or float16"),
         };
         var bytes = folder.Description.Parameters * (dtype == ScalarType.Float32 ? 4 : 2);
-        return LanguageModel.Load(folder, device(Device), dtype, mode ?? (bytes > HeldModelBytes ? LoadMode.LayerByLayer : LoadMode.Resident));
+        return LanguageModel.Load(folder, device(Device), dtype, mode ?? (bytes > HeldModelBytes ? LoadMode.LayerByLayer : LoadMode.Resident), untrained);
     }
 }

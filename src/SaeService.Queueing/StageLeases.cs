@@ -111,7 +111,7 @@ public sealed class StageLeases(IDbContextFactory<SaeDbContext> contexts, Npgsql
             .SingleOrDefaultAsync(x => x.Id == stageId && x.Status == StageStatus.Running && x.LeaseExpiresAt < DateTimeOffset.UtcNow, cancellation);
         if (stage is null)
             return false;
-        var where = stage.Layer is { } layer ? $"stage {Name(stage.Kind)} of layer {layer}" : $"stage {Name(stage.Kind)}";
+        var where = stage.Layer is { } layer ? $"stage {stage.Kind.Name()} of layer {layer}" : $"stage {stage.Kind.Name()}";
         var last = stage.Failures + 1 >= options.MaxFailures;
         var detail = last
             ? $"The worker was lost in {where}, attempt {stage.Attempt}, after earlier failures. "
@@ -121,6 +121,4 @@ public sealed class StageLeases(IDbContextFactory<SaeDbContext> contexts, Npgsql
             db, job, stage, ProblemCodes.Create(ProblemCodes.WorkerLost, detail), transient: true, TimeSpan.Zero, options, cancellation);
         return true;
     }
-
-    private static string Name(StageKind kind) => kind.ToString().ToLowerInvariant();
 }

@@ -28,10 +28,10 @@ public static class StagePaces
             var layers = await db.Jobs.Where(x => x.Id == job.Key).Select(x => x.Layers.Length).SingleAsync(cancellation);
             foreach (var kind in job.GroupBy(x => x.Kind))
             {
-                var name = kind.Key.ToString().ToLowerInvariant();
+                var name = kind.Key.Name();
                 if (estimate.Parts?.Seconds.GetValueOrDefault(name) is > 0 and var seconds)
                 {
-                    var whole = kind.Key is StageKind.Prepare or StageKind.Capture or StageKind.Conclude ? 1 : layers;
+                    var whole = StagePlan.IsWhole(kind.Key) ? 1 : layers;
                     var (took, expected) = measured.GetValueOrDefault(name);
                     measured[name] = (took + kind.Sum(x => (x.FinishedAt!.Value - x.StartedAt!.Value).TotalSeconds),
                         expected + seconds / estimate.Pace.GetValueOrDefault(name, 1) * kind.Count() / whole);

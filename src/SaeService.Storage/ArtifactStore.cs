@@ -108,7 +108,7 @@ public sealed partial class ArtifactStore
     }
 
     private static string StagePrefix(Guid job, StageKind stage, int? layer) =>
-        string.Create(CultureInfo.InvariantCulture, $"{job:D}/{stage.ToString().ToLowerInvariant()}/{layer?.ToString(CultureInfo.InvariantCulture) ?? "all"}");
+        string.Create(CultureInfo.InvariantCulture, $"{job:D}/{stage.Name()}/{layer?.ToString(CultureInfo.InvariantCulture) ?? "all"}");
 
     private static bool DeleteQuietly(string path)
     {

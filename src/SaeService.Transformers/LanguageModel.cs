@@ -70,14 +70,17 @@ public abstract class LanguageModel : IDisposable
     /// <param name="device">Where it computes; CPU by default.</param>
     /// <param name="dtype">What it computes in: float32 by default, or bfloat16 or float16, meant for CUDA, or float64. Norms, softmax and positions stay in float32 at least.</param>
     /// <param name="mode">Whether to have all weights in memory.</param>
+    /// <param name="untrained">What to have instead of the trained weights: the same model, heads and all, as nobody has trained it.</param>
     /// <exception cref="CheckpointException">A switch of the config that is not supported, or a tensor that is missing, surplus, or of another shape or type.</exception>
-    public static LanguageModel Load(ModelFolder folder, Device? device = null, ScalarType dtype = ScalarType.Float32, LoadMode mode = LoadMode.Resident)
+    public static LanguageModel Load(ModelFolder folder, Device? device = null, ScalarType dtype = ScalarType.Float32, LoadMode mode = LoadMode.Resident,
+        Untrained? untrained = null)
     {
         if (dtype is not (ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float64))
             throw new ArgumentException($"a model does not compute in {dtype}", nameof(dtype));
         device ??= CPU;
         var (plan, stored) = Open(folder);
-        return plan.Build(folder.Description, ParameterSet.Load(stored, plan.Tensors.Specs, dtype, device, mode));
+        var fresh = untrained is null ? null : FreshTensors.Of(folder.ReadConfig(), untrained);
+        return plan.Build(folder.Description, ParameterSet.Load(stored, plan.Tensors.Specs, dtype, device, mode, fresh));
     }
 
     /// <summary>
@@ -103,8 +106,8 @@ public abstract class LanguageModel : IDisposable
         var read = new ModelConfig(config, "config.json");
         var plan = PlanOf(read, _ => true);
         var description = ModelDescription.Of(read, plan.Tensors.Specs.Sum(t => t.Elements));
-        var std = read.Number("initializer_range", read.Number("init_std", 0.02));
-        return plan.Build(description, ParameterSet.Create(plan.Tensors.Specs, std, seed, device ?? CPU));
+        var fresh = FreshTensors.Of(read, new Untrained(UntrainedWeights.Fresh, seed));
+        return plan.Build(description, ParameterSet.Create(plan.Tensors.Specs, fresh, device ?? CPU));
     }
 
     /// <summary>Runs the model. Records a graph where gradients are enabled and something requires them.</summary>

@@ -23,12 +23,14 @@ public sealed class ParameterSet : IDisposable
 
     private readonly OrderedDictionary<string, Tensor> _tensors = new(StringComparer.Ordinal);
     private readonly StoredTensors? _stored;
+    private readonly Func<TensorSpec, Tensor>? _read;
     private readonly ILookup<int, TensorSpec>? _blocks;
 
-    private ParameterSet(ScalarType dtype, Device device, StoredTensors? stored = null, ILookup<int, TensorSpec>? blocks = null)
+    private ParameterSet(ScalarType dtype, Device device, StoredTensors? stored = null, Func<TensorSpec, Tensor>? read = null,
+        ILookup<int, TensorSpec>? blocks = null)
     {
         (DType, Device) = (dtype, device);
-        (_stored, _blocks) = (stored, blocks);
+        (_stored, _read, _blocks) = (stored, read, blocks);
     }
 
     public ScalarType DType { get; }
@@ -49,14 +51,19 @@ public sealed class ParameterSet : IDisposable
     /// <param name="dtype">What they are converted to.</param>
     /// <param name="device">Where they go.</param>
     /// <param name="mode">Whether to read the blocks' tensors now.</param>
-    internal static ParameterSet Load(StoredTensors stored, IReadOnlyList<TensorSpec> specs, ScalarType dtype, Device device, LoadMode mode)
+    /// <param name="untrained">What to have instead of the trained weights.</param>
+    internal static ParameterSet Load(StoredTensors stored, IReadOnlyList<TensorSpec> specs, ScalarType dtype, Device device, LoadMode mode,
+        FreshTensors? untrained = null)
     {
         var lazy = mode == LoadMode.LayerByLayer;
-        var set = new ParameterSet(dtype, device, stored, lazy ? specs.Where(s => s.Block is not null).ToLookup(s => s.Block!.Value) : null);
+        Func<TensorSpec, Tensor> read = untrained is null
+            ? spec => stored.Read(spec, dtype, device)
+            : spec => untrained.Of(spec, stored, dtype, device);
+        var set = new ParameterSet(dtype, device, stored, read, lazy ? specs.Where(s => s.Block is not null).ToLookup(s => s.Block!.Value) : null);
         try
         {
             foreach (var spec in specs.Where(s => s.Block is null || !lazy))
-                set._tensors.Add(spec.Name, stored.Read(spec, dtype, device));
+                set._tensors.Add(spec.Name, read(spec));
             return set;
         }
         catch
@@ -66,20 +73,15 @@ public sealed class ParameterSet : IDisposable
         }
     }
 
-    /// <summary>Fresh tensors that require gradients: N(0, std), ones or zeros as each spec says. A tensor's values depend on the seed, its name and its size only.</summary>
-    public static ParameterSet Create(IReadOnlyList<TensorSpec> specs, double std, int seed, Device device)
+    /// <summary>Fresh tensors that require gradients.</summary>
+    internal static ParameterSet Create(IReadOnlyList<TensorSpec> specs, FreshTensors fresh, Device device)
     {
         var set = new ParameterSet(ScalarType.Float32, device);
         foreach (var spec in specs)
         {
             using var scope = NewDisposeScope();
-            var values = new float[spec.Elements];
-            if (spec.Init == Init.Normal)
-                NormalNumbers.Fill(values, std, seed, spec.Name);
-            else if (spec.Init == Init.Ones)
-                values.AsSpan().Fill(1);
             // A Parameter, which is what TorchSharp's optimizers take.
-            set._tensors.Add(spec.Name, new Parameter(tensor(values, spec.Shape).to(device), requires_grad: true).DetachFromDisposeScope());
+            set._tensors.Add(spec.Name, new Parameter(fresh.Drawn(spec).to(device), requires_grad: true).DetachFromDisposeScope());
         }
         return set;
     }
@@ -93,7 +95,7 @@ public sealed class ParameterSet : IDisposable
         try
         {
             foreach (var spec in _blocks[block])
-                _tensors.Add(spec.Name, _stored!.Read(spec, DType, Device));
+                _tensors.Add(spec.Name, _read!(spec));
             return held;
         }
         catch

@@ -6,6 +6,9 @@ public enum Init
     Normal,
     Ones,
     Zeros,
+
+    /// <summary>Row t, columns 2i and 2i + 1: sin and cos of t / 10000^(2i / width) (Vaswani et al. 2017).</summary>
+    Sinusoids,
 }
 
 /// <summary>A tensor that a family needs, by the name that checkpoints of that family give it.</summary>
@@ -13,7 +16,8 @@ public enum Init
 /// <param name="Shape">As stored.</param>
 /// <param name="Init">For a fresh model.</param>
 /// <param name="Block">The block that uses it; null for those outside the blocks.</param>
-public sealed record TensorSpec(string Name, long[] Shape, Init Init, int? Block = null)
+/// <param name="Scale">Of a normal start: its deviation over that of the family's other tensors.</param>
+public sealed record TensorSpec(string Name, long[] Shape, Init Init, int? Block = null, double Scale = 1)
 {
     public long Elements => Shape.Aggregate(1L, (product, dimension) => checked(product * dimension));
 }
@@ -42,7 +46,7 @@ internal sealed class TensorList
     public void Add(string name, Init init, params long[] shape) => _specs.Add(new TensorSpec(_prefix + name, shape, init, _block));
 
     /// <summary>weight [rows, width]</summary>
-    public void Table(string name, int rows, int width) => Add($"{name}.weight", Init.Normal, rows, width);
+    public void Table(string name, int rows, int width, Init init = Init.Normal) => Add($"{name}.weight", init, rows, width);
 
     /// <summary>weight [outputs, inputs] and bias [outputs]</summary>
     public void Linear(string name, int inputs, int outputs, bool bias = true)
@@ -53,9 +57,9 @@ internal sealed class TensorList
     }
 
     /// <summary>weight [inputs, outputs] and bias [outputs]: GPT-2's transposed kind.</summary>
-    public void Conv1D(string name, int inputs, int outputs)
+    public void Conv1D(string name, int inputs, int outputs, double scale = 1)
     {
-        Add($"{name}.weight", Init.Normal, inputs, outputs);
+        _specs.Add(new TensorSpec($"{_prefix}{name}.weight", [inputs, outputs], Init.Normal, _block, scale));
         Add($"{name}.bias", Init.Zeros, outputs);
     }
 

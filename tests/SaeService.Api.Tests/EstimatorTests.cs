@@ -61,6 +61,23 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void A_mode_costs_what_it_runs()
+    {
+        var (standard, full, thorough) = (JobEstimator.Of(Size(), s_worker), JobEstimator.Of(Size(mode: "full"), s_worker), JobEstimator.Of(Size(mode: "thorough"), s_worker));
+        Assert.Equal(standard.Parts!.Seconds.Keys.Append("dictionaries").Append("untrained").Append("untrained_capture").Order(), full.Parts!.Seconds.Keys.Order());
+        Assert.Equal(full.Parts.Seconds.Keys.Append("permuted").Append("permuted_capture").Order(), thorough.Parts!.Seconds.Keys.Order());
+        Assert.Equal(full.Parts.Seconds.Keys.Order(), full.Parts.MemoryBytes.Keys.Except(["runtime"]).Order());
+        Assert.Equal(2 * standard.Parts.DiskBytes["activations"], full.Parts.DiskBytes["activations"]);
+        Assert.Equal(3 * standard.Parts.DiskBytes["activations"], thorough.Parts.DiskBytes["activations"]);
+        // Twice the training again: of the untrained model's vectors, and of normal ones.
+        Assert.True(full.Seconds > standard.Seconds + 2 * (standard.Parts.Seconds["train"] - 1));
+        Assert.True(full.Parts.MemoryBytes["untrained"] >= standard.Parts.MemoryBytes["train"]);
+        // Of an autoencoder trained elsewhere only those beside it are trained.
+        var pretrained = JobEstimator.Of(Size(x => new SaeSettings { Path = "p", DSae = x.DSae, K = x.K }, "full"), s_worker).Parts!.Seconds;
+        Assert.True(pretrained["untrained"] > 3 * full.Parts.Seconds["untrained"] / 2 && pretrained["train"] < 1.5);
+    }
+
+    [Fact]
     public void A_pace_stretches_its_stage()
     {
         var usual = JobEstimator.Of(Size(), s_worker);

@@ -140,7 +140,6 @@ public sealed class SubmissionTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("\"labels\":{\"subword_policy\":\"mean\"}", ProblemCodes.InvalidRequest, "$.labels.subword_policy")]
     [InlineData("\"information\":{\"target\":\"next\"}", ProblemCodes.InvalidRequest, "$.information.target")]
     [InlineData("\"information\":{\"bootstrap_samples\":1}", ProblemCodes.InvalidRequest, "$.information.bootstrap_samples")]
-    [InlineData("\"mode\":\"full\"", ProblemCodes.NotAvailable, "$.mode")]
     [InlineData("\"mode\":\"brisk\"", ProblemCodes.InvalidRequest, "$.mode")]
     [InlineData("\"seed\":4294967296", ProblemCodes.InvalidRequest, "$.seed")]
     [InlineData("\"metadata\":{\"a\":7}", ProblemCodes.InvalidRequest, "$.metadata.a")]

@@ -87,6 +87,10 @@ public sealed class FetchedInputsTests
         Assert.Equal([("topk", 1), ("batchtopk", 0)], variants.Select(v => (v!["arch"]!.GetValue<string>(), v["seed"]!.GetValue<int>())));
         Assert.InRange(variants[1]!["l0"]!.GetValue<double>(), 6, 18);
         Assert.All(variants, v => Assert.InRange(v!["fvu"]!.GetValue<double>(), 0.01, 0.9));
+        var stability = Assert.Single(right["layers"]![1]!["seed_stability"]!.AsArray())!;
+        Assert.Equal((0, 1), (stability["seed"]!.GetValue<int>(), stability["other_seed"]!.GetValue<int>()));
+        Assert.InRange(stability["matched"]!.GetValue<double>(), 0.01, 0.999);
+        Assert.Contains(stability["labels"]!.AsArray(), task => task!["labelled"]!.GetValue<int>() > 0 && task["same_label"]!.GetValue<double>() > 0);
         var batch = await ExportAsync(client, here, 3, jumpRelu: false, ct, variant: 2);
         Assert.Equal(variants[1]!["sha256"]!.GetValue<string>(), FakeHub.Sha256(batch["sae_weights.safetensors"]));
         var exported = JsonNode.Parse(batch["cfg.json"])!;

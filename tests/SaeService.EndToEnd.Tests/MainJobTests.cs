@@ -195,6 +195,65 @@ public sealed class MainJobTests
         Assert.Equal(s_undisturbed, await client.ComparableDocumentAsync(job, ct));
     }
 
+    [Fact]
+    public async Task A_full_job_runs_the_untrained_model_beside_the_trained_one_and_survives_a_death_in_it()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
+        var ct = Patience(6);
+        var home = SaeCommand.NewHome();
+        // The first worker dies in the training of the untrained model's autoencoder, behind a checkpoint.
+        await File.WriteAllTextAsync(Path.Combine(home, "failpoint"), "checkpoint:untrained", ct);
+        var (service, client) = await UpAsync(home, ct, environment: new Dictionary<string, string> { ["Worker__CheckpointSeconds"] = "0.2" });
+        await using var _ = service;
+        using var __ = client;
+        var request = Request.Replace("\"quick\"", "\"full\"").Replace("[0, 3]", "[3]").Replace("9000", "6000").Replace("200000", "100000");
+        var killed = await client.SubmitAsync(request, ct);
+        Assert.Equal("succeeded", (await client.WaitForEndAsync(killed, ct))["status"]!.GetValue<string>());
+        Assert.False(File.Exists(Path.Combine(home, "failpoint")), "the worker never came to the point");
+        Assert.Contains("resumed from the checkpoint", await client.Http.GetStringAsync($"/v1/jobs/{killed}/events?limit=200", ct), StringComparison.Ordinal);
+
+        var document = JsonNode.Parse(await client.ComparableDocumentAsync(killed, ct))!;
+        var layer = document["layers"]![0]!;
+        var dictionaries = layer["dictionaries"]!.AsArray().Select(d => $"{d!["name"]} {d["matched"]}").ToList();
+        Assert.Equal(
+        [
+            "autoencoder ", "random_directions density", "random_directions density", "random_directions density", "token_types ",
+            "gaussian_autoencoder l0", "untrained_autoencoder l0", "identity l0", "identity density", "pca l0", "pca density", "ica l0", "ica density",
+            "untrained_model l0",
+        ], dictionaries);
+        foreach (var dictionary in layer["dictionaries"]!.AsArray())
+        {
+            Assert.Equal(3, dictionary!["tasks"]!.AsArray().Count);
+            if (dictionary["name"]!.GetValue<string>() != "token_types")
+                Assert.InRange(dictionary["l0"]!.GetValue<double>() / layer["dictionaries"]![0]!["l0"]!.GetValue<double>(), 0.1, 1.3);
+            foreach (var task in dictionary["tasks"]!.AsArray())
+            {
+                Assert.Equal(20, task!["consistency_histogram"]!.AsArray().Count);
+                Assert.True(task["best_union_f1"]!.GetValue<double>() >= task["mean_union_f1"]!.GetValue<double>());
+            }
+        }
+        double Fvu(string name) => layer["dictionaries"]!.AsArray().First(d => d!["name"]!.GetValue<string>() == name)!["fvu"]!.GetValue<double>();
+        Assert.True(Fvu("autoencoder") < Fvu("gaussian_autoencoder") && Fvu("gaussian_autoencoder") < Fvu("untrained_autoencoder"));
+
+        foreach (var task in document["tasks"]!.AsArray())
+        {
+            // The trained model knows more, and the untrained one as much as its tokens say.
+            var here = task!["layers"]![0]!;
+            Assert.InRange(here["untrained_bits"]!.GetValue<double>(), 0.05, here["iv_bits"]!["value"]!.GetValue<double>());
+            Assert.Null(here["permuted_bits"]);
+        }
+        var cells = layer["functionalities"]!.AsArray().Select(f => f!["encodes"]!["baseline"]!["untrained_model"]).ToList();
+        Assert.NotEmpty(cells);
+        Assert.DoesNotContain(cells, untrained => untrained is null);
+        var caveats = document["caveats"]!.AsArray().Select(c => c!.GetValue<string>()).ToList();
+        Assert.DoesNotContain(caveats, c => c.Contains("not among the baselines", StringComparison.Ordinal));
+        Assert.Contains(caveats, c => c.Contains("only the one with fresh weights", StringComparison.Ordinal));
+
+        var undisturbed = await client.SubmitAsync(request, ct);
+        await client.WaitForEndAsync(undisturbed, ct);
+        Assert.Equal(await client.ComparableDocumentAsync(undisturbed, ct), await client.ComparableDocumentAsync(killed, ct));
+    }
+
     // Made once, by the first of the deaths.
     private static string? s_undisturbed;
 

@@ -92,6 +92,68 @@ public sealed class ConclusionTests
     }
 
     [Fact]
+    public void An_untrained_model_that_does_as_well_establishes_nothing_and_one_that_does_worse_is_shown()
+    {
+        static Evidence With(LayerLabelling untrained) => Evidence(Layers) with
+        {
+            Mode = "full",
+            Layers = [.. Evidence(Layers).Layers.Select(l => l with
+            {
+                Untrained = [new(DictionaryNames.UntrainedModel, untrained, [.. l.Information.Select(i => i with
+                {
+                    Layer = i.Layer with { IvBits = i.Layer.IvBits with { Value = 0.125 } },
+                })], new(0.2))],
+            })],
+        };
+        Functionality Subjects(LayerLabelling untrained) => Conclusion.Build(With(untrained)).Layers[1].Functionalities.Single(f => f.Label == "nsubj");
+
+        var beaten = Subjects(Layers[1]);
+        Assert.Equal([CellGates.OverUntrained], beaten.FailedGates);
+        Assert.Equal((CellStatus.Suggestive, 0.0), (beaten.Status, beaten.Encodes.Excess.Value));
+        Assert.Equal(beaten.Encodes.UnionF1, beaten.Encodes.Baseline.UntrainedModel);
+
+        // Half of the subjects without any training: established by what is above that.
+        var beats = Subjects(Layers[2]);
+        Assert.Equal(CellStatus.Established, beats.Status);
+        Assert.InRange(beats.Encodes.Baseline.UntrainedModel!.Value, 0.4, 0.7);
+        Assert.Equal(beats.Encodes.UnionF1 - beats.Encodes.Baseline.UntrainedModel.Value, beats.Encodes.Excess.Value, 12);
+
+        var document = Conclusion.Build(With(Nothing));
+        Assert.All(document.Tasks, task => Assert.All(task.Layers, layer => Assert.Equal((0.125, null), (layer.UntrainedBits, layer.PermutedBits))));
+        Assert.Equal("untrained_model", document.Layers[0].Dictionaries[^1].Name);
+        Assert.DoesNotContain(document.Caveats, c => c.StartsWith("The untrained model is not", StringComparison.Ordinal));
+        var without = Conclusion.Build(Evidence(Layers));
+        Assert.Null(without.Layers[1].Functionalities[0].Encodes.Baseline.UntrainedModel);
+        Assert.Contains(without.Caveats, c => c.StartsWith("The untrained model is not", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Dictionaries_stand_beside_the_autoencoder_with_what_the_same_rules_find_and_gate_nothing()
+    {
+        var evidence = Evidence(Layers);
+        var better = Label(Planted.Detector(Words, "dep", "nsubj", share: 1, otherwise: 0), Planted.Detector(Words, "dep", "obj", otherwise: 0.2));
+        evidence = evidence with
+        {
+            Layers = [.. evidence.Layers.Select(l => l with
+            {
+                Dictionaries = [new(new("ica", "l0") { Iterations = 200, Change = 0.0123, Converged = false }, better)],
+            })],
+        };
+        var document = Conclusion.Build(evidence);
+        Assert.Equal(CellStatus.Established, document.Layers[1].Functionalities.Single(f => f.Label == "nsubj").Status);
+        var layer = document.Layers[1];
+        Assert.Equal(["autoencoder", "random_directions", "token_types", "ica"], layer.Dictionaries.Select(d => d.Name));
+        var (own, ica) = (layer.Dictionaries[0].Tasks.Single(t => t.Task == "dep"), layer.Dictionaries[3].Tasks.Single(t => t.Task == "dep"));
+        Assert.Equal(0.1, layer.Dictionaries[0].Fvu);
+        Assert.Equal((1.0, 0.25), (ica.BestUnionF1, ica.MeanUnionF1)); // one label of four, found without fault
+        Assert.Equal((1.0, (1 + layer.Cells.Single(c => c.Label == "nsubj").UnionF1) / 4), (own.BestUnionF1, own.MeanUnionF1)); // punctuation, and subjects
+        Assert.Equal((2, 1), (ica.Tests, ica.Consistent));
+        Assert.Equal(1, ica.ConsistencyHistogram[19]);
+        Assert.Equal(2, ica.ConsistencyHistogram.Sum());
+        Assert.Contains("Layer 1: ica had not converged after 200 iterations (last change 1.2e-2).", document.Caveats);
+    }
+
+    [Fact]
     public void Profiles_lie_where_the_label_was_planted()
     {
         var profile = Conclude(Evidence(Layers)).Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj");

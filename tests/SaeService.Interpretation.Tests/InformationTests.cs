@@ -85,6 +85,21 @@ public class InformationTests
     }
 
     [Fact]
+    public void Each_labels_F1_is_that_of_the_likeliest_class_of_probe_and_table()
+    {
+        // Type is all for the table; for the vectors nothing: the probe takes everything for the label that is most common.
+        var noise = new InformationSample(count: 6000, dimension: 12, spread: 0, sigma: 1, seed: 5, types: 40);
+        var task = noise.Task with { Of = [.. noise.Words.Type.Select(type => type % 5 is var y && y < 3 ? 0 : y - 2)] };
+        var measured = VInformation.Measure(noise.Words, task, ProbeWords.Choose(noise.Words, task, 20_000, 1), 0, 12, noise.Gather, 1e-1, Rules, cancel: Cancel);
+        Assert.All(measured.Layer.PerLabel, label => Assert.Equal(1, label.TypeF1));
+        Assert.Equal(1, measured.TypeMacroF1);
+        var share = (double)measured.Layer.PerLabel[0].Support / measured.Layer.IvBits.NTest;
+        Assert.Equal(2 * share / (1 + share), measured.Layer.PerLabel[0].ProbeF1!.Value, 0.02);
+        Assert.All(measured.Layer.PerLabel.Skip(1), label => Assert.InRange(label.ProbeF1!.Value, 0, 0.1));
+        Assert.Equal(measured.Layer.MacroF1, measured.Layer.PerLabel.Average(label => label.ProbeF1!.Value), 1e-12);
+    }
+
+    [Fact]
     public void The_word_type_table_is_worth_what_it_should_where_type_is_all()
     {
         // The label is a function of the type, and the vectors are noise: all is in the table, nothing in the layer.

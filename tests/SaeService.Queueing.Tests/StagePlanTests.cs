@@ -30,6 +30,34 @@ public sealed class StagePlanTests
         Assert.Equal(stages.Count - 1, Reaches(byId, last).Count);
     }
 
+    [Theory]
+    [InlineData("quick", 0, false)]
+    [InlineData("standard", 0, false)]
+    [InlineData("full", 1, true)]
+    [InlineData("thorough", 2, true)]
+    public void Each_mode_has_the_stages_that_it_promises(string mode, int untrained, bool dictionaries)
+    {
+        int[] layers = [0, 2, 4];
+        var stages = StagePlan.Create(Guid.CreateVersion7(), layers, mode);
+        Assert.Equal(3 + 5 * layers.Length + untrained * (1 + layers.Length) + (dictionaries ? layers.Length : 0), stages.Count);
+        Assert.Equal(1, stages.Sum(x => x.Weight), 12);
+        Assert.Equal(Enumerable.Range(0, stages.Count), stages.Select(x => x.Ordinal));
+        Assert.Equal(stages.Count - 1, Reaches(stages.ToDictionary(x => x.Id), stages.Single(x => x.Kind == StageKind.Conclude)).Count);
+        foreach (var stage in stages.Where(x => x.Kind is StageKind.Untrained or StageKind.Permuted))
+        {
+            // Beside the trained model, not behind it.
+            var needs = Reaches(stages.ToDictionary(x => x.Id), stage).Select(id => stages.Single(x => x.Id == id).Kind);
+            Assert.Equal([StageKind.Prepare, stage.Kind == StageKind.Untrained ? StageKind.UntrainedCapture : StageKind.PermutedCapture, StageKind.Capture], needs.Order());
+        }
+    }
+
+    [Fact]
+    public void Autoencoders_of_an_untrained_model_wait_for_those_whose_sizes_they_take()
+    {
+        var stages = StagePlan.Create(Guid.CreateVersion7(), [1, 2], "full", pretrained: true);
+        Assert.Contains(stages.Single(x => x.Kind == StageKind.Train && x.Layer == 2).Id, stages.Single(x => x.Kind == StageKind.Untrained && x.Layer == 2).DependsOn);
+    }
+
     [Fact]
     public void Probes_of_other_layers_wait_for_the_reference_layer()
     {

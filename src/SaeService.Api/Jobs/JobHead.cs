@@ -34,7 +34,7 @@ public sealed record JobHead(Guid Id, Guid? Owner, JobStatus Status, int[] Layer
         var stage = await db.Stages.AsNoTracking().Where(x => x.JobId == Id && x.Kind == kind && x.Layer == layer).Select(x => (StageStatus?)x.Status).SingleOrDefaultAsync(ct);
         if (stage == StageStatus.Succeeded)
             return;
-        var name = kind.ToString().ToLowerInvariant() + (layer is null ? "" : $" of layer {layer}");
+        var name = kind.Name() + (layer is null ? "" : $" of layer {layer}");
         throw new ProblemException(ProblemCodes.NotReady, Status switch
         {
             JobStatus.Failed => $"The job failed before its stage {name} was done: {ErrorDetail() ?? "see the job's error"}. POST /v1/jobs/{Id}/retry starts it again from its last good stage.",

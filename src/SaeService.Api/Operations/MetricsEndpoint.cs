@@ -36,17 +36,17 @@ public static class MetricsEndpoint
         Head(text, "sae_stage_duration_seconds", "summary", "Time that finished stages took, by kind.");
         var durations = await CountsAsync(connection,
             "SELECT kind, sum(extract(epoch FROM finished_at - started_at))::float8, count(*)::float8 FROM stages WHERE status = 'Succeeded' AND started_at IS NOT NULL AND finished_at IS NOT NULL GROUP BY kind", ct);
-        foreach (var kind in Enum.GetNames<StageKind>())
+        foreach (var kind in Enum.GetValues<StageKind>())
         {
-            var (sum, count) = durations.GetValueOrDefault(kind);
-            Line(text, "sae_stage_duration_seconds_sum", $"stage=\"{kind.ToLowerInvariant()}\"", sum);
-            Line(text, "sae_stage_duration_seconds_count", $"stage=\"{kind.ToLowerInvariant()}\"", count);
+            var (sum, count) = durations.GetValueOrDefault(kind.ToString());
+            Line(text, "sae_stage_duration_seconds_sum", $"stage=\"{kind.Name()}\"", sum);
+            Line(text, "sae_stage_duration_seconds_count", $"stage=\"{kind.Name()}\"", count);
         }
 
         Head(text, "sae_stage_failures", "gauge", "Attempts of unfinished stages that were lost or failed.");
         var failures = await CountsAsync(connection, "SELECT kind, sum(failures)::float8, 0::float8 FROM stages WHERE failures > 0 GROUP BY kind", ct);
         foreach (var (kind, (count, _)) in failures)
-            Line(text, "sae_stage_failures", $"stage=\"{kind.ToLowerInvariant()}\"", count);
+            Line(text, "sae_stage_failures", $"stage=\"{Enum.Parse<StageKind>(kind).Name()}\"", count);
 
         Head(text, "sae_webhooks", "gauge", "Webhooks by state.");
         var webhooks = await CountsAsync(connection,

@@ -55,7 +55,7 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
             Sae = pretrained?.Settings ?? SaeResolver.Resolve(request.Sae ?? new SaeSettings(), model?.DModel, check, errors),
             Labels = Labels(request.Labels ?? new LabelSettings(), check),
             Information = Information(request.Information ?? new InformationSettings(), check),
-            Mode = Mode(request.Mode, check, errors),
+            Mode = check.OneOf(request.Mode, ["standard", "quick", "full", "thorough"], "$.mode"),
             Seed = check.Range(request.Seed, 0, 0, int.MaxValue, "$.seed"),
             KeepActivations = request.KeepActivations ?? false,
             Metadata = Metadata(request.Metadata, errors),
@@ -149,14 +149,6 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
         Target = check.OneOf(asked.Target, ["current", "both"], "$.information.target"),
         BootstrapSamples = check.Range(asked.BootstrapSamples, 1000, 100, 100_000, "$.information.bootstrap_samples"),
     };
-
-    private static string Mode(string? asked, Checks check, RequestErrors errors)
-    {
-        if (asked is not ("full" or "thorough"))
-            return check.OneOf(asked, ["standard", "quick"], "$.mode");
-        errors.Add(ProblemCodes.NotAvailable, "$.mode", $"'{asked}' is not available yet; use standard or quick");
-        return asked;
-    }
 
     private static IReadOnlyDictionary<string, string>? Metadata(IReadOnlyDictionary<string, string>? asked, RequestErrors errors)
     {

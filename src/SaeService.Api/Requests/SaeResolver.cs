@@ -21,8 +21,8 @@ internal static class SaeResolver
         var k = check.Range(asked.K, Math.Min(Math.Clamp((dIn ?? 512) / 16, 8, 32), dSae ?? 32), 1, int.MaxValue, path + ".k");
         if (k > dSae)
             errors.Add(ProblemCodes.InvalidRequest, path + ".k", $"{k} is more than d_sae, {dSae}");
-        var batch = check.Range(asked.BatchTokens, 2048, 16, 1 << 17, path + ".batch_tokens");
-        var tokens = check.Range(asked.TrainTokens, 2_000_000, batch, 100_000_000_000, path + ".train_tokens", $"at least one batch of {batch}");
+        var batch = check.Range(asked.BatchTokens, SaeSettings.DefaultBatchTokens, 16, 1 << 17, path + ".batch_tokens");
+        var tokens = check.Range(asked.TrainTokens, SaeSettings.DefaultTrainTokens, batch, 100_000_000_000, path + ".train_tokens", $"at least one batch of {batch}");
         var resolved = asked with
         {
             Architecture = check.OneOf(asked.Architecture, [.. Architectures.Trained], path + ".architecture"),

@@ -7,6 +7,7 @@ public static class CellGates
 {
     public const string OverRandom = "excess_over_random";
     public const string OverTokenTypes = "excess_over_token_types";
+    public const string OverUntrained = "excess_over_untrained_model";
     public const string InformationOverTypes = "information_over_types";
     public const string InformationOverControl = "information_over_control";
 }
@@ -19,7 +20,11 @@ internal static class Cells
         var union = task.Scores(label).Unions[position];
         var information = task.InformationOf(label, position);
         return new LabelCell(task.Task, label, Status(task, label, position), union.Union?.F1 ?? 0, task.Scores(label).Excess[position], union.Features,
-            information?.IvBits ?? 0, information?.Normalised ?? 0, union.HeldOutWords, union.Best);
+            information?.IvBits ?? 0, information?.Normalised ?? 0, union.HeldOutWords, union.Best)
+        {
+            ProbeF1 = information?.ProbeF1,
+            TypeF1 = information?.TypeF1,
+        };
     }
 
     /// <summary>Null where the cell has nothing to say.</summary>
@@ -40,7 +45,7 @@ internal static class Cells
             Rank = 0,
             FailedGates = FailedGates(task, label, position),
             Encodes = new Encodes(union.Union?.F1 ?? 0, scores.F1Interval(position), union.Union?.Recall ?? 0, union.Union?.Precision ?? 0,
-                new GatingBaselines(scores.Random[position], scores.TokenType), new Estimate(scores.Excess[position], scores.ExcessInterval(position))),
+                new GatingBaselines(scores.Random[position], scores.TokenType, scores.Untrained[position]), new Estimate(scores.Excess[position], scores.ExcessInterval(position))),
             Distinguishes = Distinguishes(task, label, position),
             Information = new CellInformation(information?.IvBits ?? 0, information?.Normalised ?? 0, information?.GivenPosBits),
             Features = new CellFeatures(union.Features, union.Lexical, union.Contextual, union.Mixed, Share(task, label, position)),
@@ -82,6 +87,8 @@ internal static class Cells
                 failed.Add(CellGates.OverRandom);
             if (scores.OverTokenType[position][0] <= 0)
                 failed.Add(CellGates.OverTokenTypes);
+            if (scores.OverUntrained[position] is [<= 0, _])
+                failed.Add(CellGates.OverUntrained);
         }
         if (!task.Gates(position).OverTypes(label))
             failed.Add(CellGates.InformationOverTypes);

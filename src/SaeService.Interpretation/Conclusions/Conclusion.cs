@@ -46,10 +46,11 @@ public static class Conclusion
             EntropyBits = any.EntropyBits,
             Majority = any.Majority,
             TypeBaselineAccuracy = any.TypeAccuracy,
+            TypeBaselineMacroF1 = any.TypeMacroF1,
             TypeInformationBits = any.TypeInformationBits,
             Target = "current",
             Lambda = any.Lambda,
-            Layers = [.. task.Information.Select((i, position) => i.Layer with { ChangeFromPrevious = task.ByDepth.Change(position) })],
+            Layers = [.. task.Information.Select((i, position) => WithUntrained(i.Layer, task.Task, evidence.Layers[position]) with { ChangeFromPrevious = task.ByDepth.Change(position) })],
             InformationPeakSet = [.. task.ByDepth.PeakSet().Select(position => layers[position])],
             NextWord = NextWord(task),
             Profiles =
@@ -105,7 +106,15 @@ public static class Conclusion
             Controls = Reservations.Controls(layer, evidence.TokenTypes),
             SplitConsistency = [.. layer.Autoencoder.Tasks.Where(t => t.Split is not null).Select(t => t.Split!)],
             SeedStability = layer.SeedStability,
+            Dictionaries = Comparisons.Of(layer, evidence.TokenTypes, evidence.Provenance.Sae.FirstOrDefault(s => s.Layer == layer.Layer)?.Fvu),
         };
+    }
+
+    private static LayerInformation WithUntrained(LayerInformation information, string task, LayerEvidence layer)
+    {
+        return information with { UntrainedBits = Bits(DictionaryNames.UntrainedModel), PermutedBits = Bits(DictionaryNames.PermutedModel) };
+
+        double? Bits(string model) => layer.Untrained.FirstOrDefault(u => u.Name == model)?.Information.FirstOrDefault(i => i.Task == task)?.Layer.IvBits.Value;
     }
 
     private static void Check(Evidence evidence)
@@ -124,6 +133,10 @@ public static class Conclusion
                 throw new ArgumentException($"layer {layer.Layer} has no random directions to be compared with");
             foreach (var random in layer.Random)
                 Same(random, $"random directions of layer {layer.Layer}");
+            foreach (var untrained in layer.Untrained)
+                Same(untrained.Labelling, $"layer {layer.Layer} of the {untrained.Name}");
+            foreach (var (of, labelling) in layer.Dictionaries)
+                Same(labelling, $"{of.Name} of layer {layer.Layer}");
         }
 
         void Same(LayerLabelling labelling, string of)

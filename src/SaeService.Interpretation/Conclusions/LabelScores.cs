@@ -14,30 +14,33 @@ internal sealed class LabelScores
 
     /// <param name="autoencoder">The label at each layer.</param>
     /// <param name="random">The label under random directions, by layer and seed.</param>
+    /// <param name="untrained">The label at the layers of untrained models, by layer and model; none where none was run.</param>
     public LabelScores(IReadOnlyList<LabelUnion> autoencoder, IReadOnlyList<IReadOnlyList<LabelUnion>> random, LabelUnion tokenTypes,
-        DocumentBootstrap bootstrap)
+        IReadOnlyList<IReadOnlyList<LabelUnion>> untrained, DocumentBootstrap bootstrap)
     {
         var layers = autoencoder.Count;
         Unions = autoencoder;
         Random = new double[layers];
         TokenType = tokenTypes.Union?.F1 ?? 0;
+        Untrained = new double?[layers];
         Excess = new double[layers];
         OverRandom = new double[layers][];
         OverTokenType = new double[layers][];
+        OverUntrained = new double[]?[layers];
         _above = new double[layers][];
         _f1 = new double[layers][];
         var ofTypes = Samples(tokenTypes.Union, bootstrap);
         for (var layer = 0; layer < layers; layer++)
         {
             Random[layer] = random[layer].Max(r => r.Union?.F1 ?? 0);
-            Excess[layer] = (autoencoder[layer].Union?.F1 ?? 0) - Math.Max(Random[layer], TokenType);
-            var ofRandom = new double[bootstrap.Samples];
-            foreach (var seed in random[layer])
-                ofRandom = Combine(ofRandom, Samples(seed.Union, bootstrap), Math.Max);
+            Untrained[layer] = untrained[layer].Count == 0 ? null : untrained[layer].Max(u => u.Union?.F1 ?? 0);
+            Excess[layer] = (autoencoder[layer].Union?.F1 ?? 0) - Math.Max(Math.Max(Random[layer], TokenType), Untrained[layer] ?? 0);
+            var (ofRandom, ofUntrained) = (Best(random[layer], bootstrap), Best(untrained[layer], bootstrap));
             _f1[layer] = Samples(autoencoder[layer].Union, bootstrap);
-            _above[layer] = Combine(_f1[layer], Combine(ofRandom, ofTypes, Math.Max), (a, b) => a - b);
+            _above[layer] = Combine(_f1[layer], Combine(Combine(ofRandom, ofTypes, Math.Max), ofUntrained, Math.Max), (a, b) => a - b);
             OverRandom[layer] = DocumentBootstrap.Interval(Combine(_f1[layer], ofRandom, (a, b) => a - b));
             OverTokenType[layer] = DocumentBootstrap.Interval(Combine(_f1[layer], ofTypes, (a, b) => a - b));
+            OverUntrained[layer] = untrained[layer].Count == 0 ? null : DocumentBootstrap.Interval(Combine(_f1[layer], ofUntrained, (a, b) => a - b));
         }
     }
 
@@ -47,12 +50,16 @@ internal sealed class LabelScores
     public double[] Random { get; }
     public double TokenType { get; }
 
+    /// <summary>Of the best untrained model, by layer; null where none was run.</summary>
+    public double?[] Untrained { get; }
+
     /// <summary>Union F1 minus the best baseline's, by layer; below 0 where a baseline is better.</summary>
     public double[] Excess { get; }
 
     /// <summary>95 % intervals of the union F1 minus each baseline's: [layers][2].</summary>
     public double[][] OverRandom { get; }
     public double[][] OverTokenType { get; }
+    public double[]?[] OverUntrained { get; }
 
     /// <summary>S: the excess, 0 where it is negative.</summary>
     public double[] Score => Array.ConvertAll(Excess, e => Math.Max(0, e));
@@ -76,6 +83,15 @@ internal sealed class LabelScores
 
     /// <summary>Layers whose S is not significantly below that of the best one: positions, ascending. Empty where S is 0 everywhere.</summary>
     public IEnumerable<int> PeakSet() => PeakSets.Of(Score, Array.ConvertAll(_above, layer => Array.ConvertAll(layer, above => Math.Max(0, above))));
+
+    /// <summary>In every sample the best of them; 0 without any.</summary>
+    private static double[] Best(IReadOnlyList<LabelUnion> unions, DocumentBootstrap bootstrap)
+    {
+        var best = new double[bootstrap.Samples];
+        foreach (var union in unions)
+            best = Combine(best, Samples(union.Union, bootstrap), Math.Max);
+        return best;
+    }
 
     private static double[] Samples(UnionCounts? union, DocumentBootstrap bootstrap)
     {

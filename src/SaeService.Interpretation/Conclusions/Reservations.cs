@@ -16,7 +16,7 @@ internal static class Reservations
         ["detection"] = "accuracy of 'a word of the window carries the label' as a prediction of where a feature fires, on as many windows where it does as where not",
         ["distinguishes"] = "excess here minus the mean over the layers measured: the residual stream carries all forward, so encoding sets none apart",
         ["encodes"] = "the layer has separate features for the label: words on which any consistent feature fires, against words with the label, by F1",
-        ["established"] = "a consistent feature; union F1 above random directions and word-form detectors; information above word forms and a control task",
+        ["established"] = "a consistent feature; union F1 above random directions, word-form detectors and, where it was run, the untrained model; information above word forms and a control task",
         ["excess"] = "union F1 minus that of the best baseline",
         ["expected layer"] = "mean layer at which information is gained, from the embedding up",
         ["feature"] = "a latent of the layer's sparse autoencoder",
@@ -43,7 +43,6 @@ internal static class Reservations
             evidence.Layers.All(l => l.SeedStability is { Count: > 0 })
                 ? "The features are one decomposition: how many of them another seed of the autoencoder finds again is in seed_stability."
                 : "The features are one decomposition; stability over seeds of the autoencoder was not measured. Rest claims on labels by layer, not on features.",
-            "The untrained model is not among the baselines of this mode: what architecture and tokenizer give for nothing is not taken out.",
             "The word-form baseline keeps the rules of features, so only frequent forms enter it; the whole table of forms is met in the information gate.",
             $"Words of a document depend on each other: intervals resample {evidence.TokenTypes.HeldOutDocuments.Length} held-out documents, but the p values "
                 + "behind q take words as independent and are optimistic.",
@@ -52,6 +51,16 @@ internal static class Reservations
             caveats.Add($"Mode {evidence.Mode}: the features were not labelled again under shuffled labels.");
         if (evidence.Layers.Any(l => l.Random.Count < 2))
             caveats.Add($"Mode {evidence.Mode}: one set of random directions only; another seed may do a little better or worse.");
+        if (evidence.Layers.All(l => l.Untrained.Count == 0))
+            caveats.Add("The untrained model is not among the baselines of this mode: what architecture and tokenizer give for nothing is not taken out.");
+        else if (evidence.Layers.Any(l => l.Untrained.Count < 2))
+            caveats.Add($"Mode {evidence.Mode}: of untrained models only the one with fresh weights was run; trained embeddings under permuted blocks may do better.");
+        if (evidence.Layers.Any(l => l.Dictionaries.Count == 0))
+            caveats.Add($"Mode {evidence.Mode}: neurons, PCA, ICA and untrained autoencoders were not run beside the autoencoder.");
+        foreach (var layer in evidence.Layers)
+            if (layer.Dictionaries.FirstOrDefault(d => d.Of.Converged == false)?.Of is { } unfinished)
+                caveats.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"Layer {layer.Layer}: {unfinished.Name} had not converged after {unfinished.Iterations} iterations (last change {unfinished.Change:0.0e0})."));
         if (evidence.Mode == "quick")
             caveats.Add("Mode quick: the model's loss with the autoencoders in place was not measured.");
         if (evidence.SentencesAsDocuments)

@@ -53,7 +53,7 @@ internal static class Summaries
 
     private static string Describe(Functionality cell)
     {
-        var baseline = Math.Max(cell.Encodes.Baseline.Random, cell.Encodes.Baseline.TokenType);
+        var baseline = Math.Max(Math.Max(cell.Encodes.Baseline.Random, cell.Encodes.Baseline.TokenType), cell.Encodes.Baseline.UntrainedModel ?? 0);
         var features = cell.Features.Count == 1 ? "1 feature" : $"{cell.Features.Count} features";
         return string.Create(CultureInfo.InvariantCulture,
             $"{PlainNames.Of(cell.Task, cell.Label)} ({cell.Task}:{cell.Label}; {features}, F1 {cell.Encodes.UnionF1:0.00}, best baseline {baseline:0.00})");

@@ -20,6 +20,7 @@ internal sealed class TaskEvidence
         Depth = evidence.Layers.Count;
         var autoencoder = evidence.Layers.Select(l => ByLabel(l.Autoencoder, task)).ToArray();
         var random = evidence.Layers.Select(l => l.Random.Select(r => ByLabel(r, task)).ToArray()).ToArray();
+        var untrained = evidence.Layers.Select(l => l.Untrained.Select(u => ByLabel(u.Labelling, task)).ToArray()).ToArray();
         var tokenTypes = ByLabel(evidence.TokenTypes, task);
         Labels = [.. evidence.TokenTypes.Tasks.Single(t => t.Task == task).Labels.Select(l => l.Label)];
         var scores = new LabelScores[Labels.Count];
@@ -27,7 +28,8 @@ internal sealed class TaskEvidence
         {
             var label = Labels[n];
             var ofRandom = random.Select(l => l.Select(seed => seed[label]).ToArray()).ToArray();
-            scores[n] = new LabelScores([.. autoencoder.Select(l => l[label])], ofRandom, tokenTypes[label], documents);
+            var ofUntrained = untrained.Select(l => l.Select(model => model[label]).ToArray()).ToArray();
+            scores[n] = new LabelScores([.. autoencoder.Select(l => l[label])], ofRandom, tokenTypes[label], ofUntrained, documents);
         });
         for (var n = 0; n < scores.Length; n++)
             _scores[Labels[n]] = scores[n];

@@ -21,15 +21,22 @@ internal sealed class CodeLengths(ScoredWords words)
     {
         get
         {
-            int[] right = new int[words.ClassCount], predicted = new int[words.ClassCount];
-            for (var i = 0; i < _predicted.Length; i++)
-            {
-                predicted[_predicted[i]]++;
-                if (_predicted[i] == words.Classes[i])
-                    right[_predicted[i]]++;
-            }
-            return Enumerable.Range(0, words.ClassCount).Where(c => words.Support[c] > 0).Average(c => 2.0 * right[c] / (predicted[c] + words.Support[c]));
+            var f1 = F1();
+            return f1.Where((_, c) => words.Support[c] > 0).Average();
         }
+    }
+
+    /// <summary>By class, of "the likeliest class is this one"; 0 where no scored word has the class and none is taken for it.</summary>
+    public double[] F1()
+    {
+        int[] right = new int[words.ClassCount], predicted = new int[words.ClassCount];
+        for (var i = 0; i < _predicted.Length; i++)
+        {
+            predicted[_predicted[i]]++;
+            if (_predicted[i] == words.Classes[i])
+                right[_predicted[i]]++;
+        }
+        return [.. Enumerable.Range(0, words.ClassCount).Select(c => right[c] == 0 ? 0 : 2.0 * right[c] / (predicted[c] + words.Support[c]))];
     }
 
     /// <param name="word">Position among the scored words.</param>

@@ -26,6 +26,9 @@ public sealed record TaskInformation
     /// <summary>Accuracy of the word-type table on the scored words.</summary>
     public required double TypeAccuracy { get; init; }
 
+    /// <summary>Its mean F1 over the labels of the scored words.</summary>
+    public double TypeMacroF1 { get; init; }
+
     /// <summary>Control-task accuracy, for selectivity in accuracy.</summary>
     public required double ControlAccuracy { get; init; }
 

@@ -113,6 +113,7 @@ public static class VInformation
             ? default
             : Conditional(task, given, chosen, dimension, gather, lambda, rules, classes, labels, scored, cancel);
         var beyond = givenOther is null ? null : Difference(givenOther.Bits, givenBoth!.Bits);
+        var (probeF1, tableF1) = (probed.F1(), table.F1());
         var present = Enumerable.Range(0, classes.Count).Where(c => scored.Support[c] > 0).ToArray();
         return new()
         {
@@ -122,6 +123,7 @@ public static class VInformation
             Majority = (double)scored.Support[classes.MostCommon] / n,
             TypeInformationBits = marginal.MeanBits - table.MeanBits,
             TypeAccuracy = table.Accuracy,
+            TypeMacroF1 = table.MacroF1,
             ControlAccuracy = (double)controlRight / n,
             WordsOfUnseenLabels = scored.Unseen,
             SmallLabels = [.. present.Where(c => classes.Counts[c] < rules.SmallLabel || scored.Support[c] < rules.SmallLabel).Select(Name)],
@@ -159,6 +161,8 @@ public static class VInformation
                     {
                         GivenPosBits = gainedBeyond?.Sum() / n,
                         GivenPosCi95 = gainedBeyond is null ? null : intervals.Of(gainedBeyond),
+                        ProbeF1 = probeF1[c],
+                        TypeF1 = tableF1[c],
                     };
                 })],
             },

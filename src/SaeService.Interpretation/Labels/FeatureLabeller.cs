@@ -36,7 +36,7 @@ public static class FeatureLabeller
         var alive = 0;
         for (var feature = 0; feature < byFeature.Features; feature++)
             alive += byFeature.Start[feature + 1] > byFeature.Start[feature] ? 1 : 0;
-        var compact = new LayerLabelling { Width = codes.Width, Alive = alive, HeldOutDocuments = heldOut.Ids, Tasks = tasks };
+        var compact = new LayerLabelling { Width = codes.Width, Alive = alive, L0 = (double)codes.NonZeros / Math.Max(1, codes.Rows), HeldOutDocuments = heldOut.Ids, Tasks = tasks };
         return new FeatureLabelling(compact, measured, rules);
     }
 }

@@ -15,6 +15,9 @@ public sealed record LayerLabelling
     /// <summary>Features that fire on at least one word.</summary>
     public required int Alive { get; init; }
 
+    /// <summary>Features that fire on a word, on average.</summary>
+    public double L0 { get; init; }
+
     /// <summary>Held-out documents, ascending: what every per-document array below runs over.</summary>
     public required int[] HeldOutDocuments { get; init; }
     public required IReadOnlyList<TaskLabelling> Tasks { get; init; }
@@ -32,7 +35,13 @@ public sealed record LayerLabelling
 /// <param name="Consistent">Features that pass every gate, by label, then by held-out F1, best first.</param>
 /// <param name="Labels">Every label that is not excluded, in the order of the task's names.</param>
 /// <param name="Split">Null of labellings that were written before it was measured.</param>
-public sealed record TaskLabelling(string Task, int Tests, IReadOnlyList<FeatureSummary> Consistent, IReadOnlyList<LabelUnion> Labels, SplitConsistency? Split = null);
+public sealed record TaskLabelling(string Task, int Tests, IReadOnlyList<FeatureSummary> Consistent, IReadOnlyList<LabelUnion> Labels, SplitConsistency? Split = null)
+{
+    /// <summary>
+    /// Features with the support that is asked for, by held-out consistency, whatever their other gates: counts of twenty equal bins of [0, 1], the last with 1.
+    /// </summary>
+    public int[] ConsistencyHistogram { get; init; } = [];
+}
 
 public sealed record LabelProbes(string Task, string Label, IReadOnlyList<SparseProbe> Probes);
 

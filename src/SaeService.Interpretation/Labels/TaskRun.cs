@@ -6,6 +6,8 @@ namespace SaeService.Interpretation.Labels;
 /// <summary>One task over one dictionary: counts, labels from train, measures, q, gates, in this order.</summary>
 internal sealed class TaskRun
 {
+    private const int ConsistencyBins = 20;
+
     private readonly FeatureMajorCodes _positive; // every activation above 0
     private readonly FeatureMajorCodes _codes;    // those above the features' thresholds: where a feature is said to fire
     private readonly float[] _thresholds;
@@ -90,7 +92,16 @@ internal sealed class TaskRun
             });
         }
         return new TaskLabelling(_task.Labels.Task, _tests, consistent, labels,
-            SplitLabels.Compare(_task.Labels.Task, Measures.Where(m => m is not null).Select(m => m!.Halves), _task.Count, _rules));
+            SplitLabels.Compare(_task.Labels.Task, Measures.Where(m => m is not null).Select(m => m!.Halves), _task.Count, _rules)) { ConsistencyHistogram = Histogram() };
+    }
+
+    private int[] Histogram()
+    {
+        var counts = new int[ConsistencyBins];
+        foreach (var of in Measures)
+            if (of is not null && of.HeldOut.Active >= _rules.MinSupport)
+                counts[Math.Min(ConsistencyBins - 1, (int)(of.HeldOut.Precision * ConsistencyBins))]++;
+        return counts;
     }
 
     private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _places, _heldOut, _task, _windows, _rules.MinSupport);

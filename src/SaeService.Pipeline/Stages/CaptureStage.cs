@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using SaeService.Checkpoints;
+using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Transformers;
 
 namespace SaeService.Pipeline.Stages;
 
-/// <summary>One forward pass over the packed contexts; every asked layer's vectors go straight to its file.</summary>
+/// <summary>One forward pass over the packed contexts, of the model or of an untrained one; every asked layer's vectors go straight to its file.</summary>
 internal static class CaptureStage
 {
     public static StageOutput Run(StageContext context)
@@ -13,7 +14,7 @@ internal static class CaptureStage
         var corpus = Inputs.Corpus(context);
         var layerAt = context.Layers.ToDictionary(layer => Hooks.PlaceOf(context.Request.Hook!, layer));
         using var folder = context.OpenModel();
-        using var model = context.Worker.Load(ModelFolder.Open(folder.Path));
+        using var model = Load(context, ModelFolder.Open(folder.Path));
         using var files = new CaptureFiles(context, corpus, model.Description.DModel);
         var capture = new ActivationCapture(model, layerAt.Keys);
 
@@ -40,4 +41,11 @@ internal static class CaptureStage
         }
         return new StageOutput(files.Complete());
     }
+
+    private static LanguageModel Load(StageContext context, ModelFolder folder) => context.Lease.Kind switch
+    {
+        StageKind.UntrainedCapture => context.Worker.Load(folder, untrained: new(UntrainedWeights.Fresh, context.Request.Seed!.Value)),
+        StageKind.PermutedCapture => context.Worker.Load(folder, untrained: new(UntrainedWeights.PermutedBlocks, context.Request.Seed!.Value)),
+        _ => context.Worker.Load(folder),
+    };
 }

@@ -16,6 +16,8 @@ namespace SaeService.Pipeline.Stages;
 /// <summary>The layer-functionality document, out of what every layer's stages found.</summary>
 internal static class ConcludeStage
 {
+    private static readonly StageKind[] s_captures = [StageKind.Capture, StageKind.UntrainedCapture, StageKind.PermutedCapture];
+
     public static StageOutput Run(StageContext context)
     {
         var request = context.Request;
@@ -61,6 +63,10 @@ internal static class ConcludeStage
                 Information = Inputs.ReadJson<List<TaskInformation>>(context.Published(StageKind.Inform, layer, Artifacts.Information)),
                 WordForms = JobModes.SlowEstimators(request.Mode!)
                     ? Inputs.ReadJson<List<ClusterInformation>>(context.Published(StageKind.Inform, layer, Artifacts.WordForms)).FirstOrDefault() : null,
+                SeedStability = Seeds.Of(request, inputs.Model.DModel).Length == 0 ? null
+                    : Inputs.ReadJson<List<SeedStability>>(context.Published(StageKind.Control, layer, Artifacts.SeedStability)),
+                Dictionaries = Dictionaries(context, layer),
+                Untrained = Untrained(context, layer),
             })],
             TokenTypes = Labelling(context, StageKind.Control, reference, Artifacts.TokenTypeLabelling),
             Mode = request.Mode!,
@@ -123,7 +129,25 @@ internal static class ConcludeStage
 
     /// <summary>The captured vectors: the bulk of a job's disk, and of no more use once it has ended.</summary>
     private static IQueryable<ArtifactRow> ActivationRows(SaeDbContext db, StageContext context) =>
-        db.Artifacts.Where(a => a.JobId == context.JobId && a.Stage == StageKind.Capture && a.Name != Artifacts.Filters);
+        db.Artifacts.Where(a => a.JobId == context.JobId && s_captures.Contains(a.Stage) && a.Name != Artifacts.Filters);
+
+    private static List<ComparedDictionary> Dictionaries(StageContext context, int layer) => !JobModes.Comparisons(context.Request.Mode!) ? []
+        : Inputs.ReadJson<List<MadeDictionary>>(context.Published(StageKind.Dictionaries, layer, Artifacts.Dictionaries))
+            .ConvertAll(d => new ComparedDictionary(d, Labelling(context, StageKind.Dictionaries, layer, Artifacts.DictionaryLabelling(d.Name, d.Matched))));
+
+    private static List<UntrainedEvidence> Untrained(StageContext context, int layer)
+    {
+        var models = new List<UntrainedEvidence>();
+        if (JobModes.Untrained(context.Request.Mode!))
+            Add(DictionaryNames.UntrainedModel, StageKind.Untrained);
+        if (JobModes.Permuted(context.Request.Mode!))
+            Add(DictionaryNames.PermutedModel, StageKind.Permuted);
+        return models;
+
+        void Add(string name, StageKind stage) => models.Add(new(name, Labelling(context, stage, layer, Artifacts.Labelling),
+            Inputs.ReadJson<List<TaskInformation>>(context.Published(stage, layer, Artifacts.Information)),
+            Inputs.ReadJson<UntrainedQuality>(context.Published(stage, layer, Artifacts.Quality))));
+    }
 
     private static LayerLabelling Labelling(StageContext context, StageKind stage, int layer, string name)
     {

@@ -9,7 +9,9 @@ using SaeService.Transformers;
 
 namespace SaeService.Pipeline.Stages;
 
-/// <summary>What the features must beat: random directions of the same density, word lists, and the same features under shuffled labels.</summary>
+/// <summary>
+/// What the features must beat: random directions of the same density, word lists, and the same features under shuffled labels; and what of them other seeds find.
+/// </summary>
 internal static class ControlStage
 {
     public static StageOutput Run(StageContext context)
@@ -21,10 +23,11 @@ internal static class ControlStage
         var codes = Inputs.Codes(context, layer);
         var rules = LabelRules.From(context.Request);
         using var activations = Inputs.Activations(context, layer);
-        var centred = new CentredWords(activations, Array.ConvertAll(packed, w => corpus.LastToken[w]));
+        var centred = new CentredWords(activations, corpus, packed);
         var repeats = JobModes.RandomRepeats(context.Request.Mode!);
         var artifacts = new List<StoredArtifact>();
-        var steps = repeats + (JobModes.Splices(context.Request.Mode!) ? 3.0 : 2.0);
+        var seeds = Seeds.Of(context.Request, activations.Dim).Length;
+        var steps = repeats + seeds + (JobModes.Splices(context.Request.Mode!) ? 3.0 : 2.0);
         for (var repeat = 0; repeat < repeats; repeat++)
         {
             context.Progress(repeat / steps, message: $"random directions {repeat + 1} of {repeats}");
@@ -39,10 +42,15 @@ internal static class ControlStage
             context.Progress((repeats + 1) / steps, message: "word lists");
             artifacts.Add(context.Write(Artifacts.TokenTypeLabelling, FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules, context.Worker.Threads).Layer.Write));
         }
+        if (seeds > 0)
+        {
+            var compared = Seeds.Compare(context, corpus, words, packed, activations, (repeats + 2) / steps, (repeats + 2 + seeds) / steps);
+            artifacts.Add(context.Write(Artifacts.SeedStability, stream => Inputs.WriteJson(stream, compared)));
+        }
         if (JobModes.Splices(context.Request.Mode!))
         {
             var outcome = Splice(context, corpus, filters, activations, done =>
-                context.Progress((repeats + 2 + done) / steps, message: "the model with the autoencoder in place"));
+                context.Progress((repeats + seeds + 2 + done) / steps, message: "the model with the autoencoder in place"));
             artifacts.Add(context.Write(Artifacts.Splice, stream => Inputs.WriteJson(stream, outcome)));
         }
         return new StageOutput(artifacts);
@@ -64,38 +72,5 @@ internal static class ControlStage
             filters.Tokens(corpus, layer, test: false), filters.Tokens(corpus, layer, test: true),
             (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens, progress);
         return new(loss, loss is null ? "the test documents have no two tokens in a row" : null);
-    }
-
-    /// <summary>The words' vectors less their mean, in blocks.</summary>
-    private sealed class CentredWords
-    {
-        private const int Block = 4096;
-        private readonly Autoencoders.ActivationFile _activations;
-        private readonly int[] _rows;
-        private readonly float[] _mean; // [d]
-
-        public CentredWords(Autoencoders.ActivationFile activations, int[] rows)
-        {
-            (_activations, _rows) = (activations, rows);
-            var d = activations.Dim;
-            var sum = new double[d];
-            var block = new float[Block * d];
-            for (var from = 0; from < rows.Length; from += Block)
-            {
-                var n = Math.Min(Block, rows.Length - from);
-                activations.Gather(rows.AsSpan(from, n), block.AsSpan(0, n * d));
-                for (var i = 0; i < n * d; i++)
-                    sum[i % d] += block[i];
-            }
-            _mean = Array.ConvertAll(sum, s => (float)(s / rows.Length));
-        }
-
-        public void Read(int firstRow, Span<float> destination)
-        {
-            var d = _activations.Dim;
-            _activations.Gather(_rows.AsSpan(firstRow, destination.Length / d), destination);
-            for (var at = 0; at < destination.Length; at += d)
-                System.Numerics.Tensors.TensorPrimitives.Subtract<float>(destination.Slice(at, d), _mean, destination.Slice(at, d));
-        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using SaeService.Autoencoders;
+using SaeService.Corpora;
 
 namespace SaeService.Pipeline.Stages;
 
@@ -15,18 +16,28 @@ internal static class EncodeStage
     {
         var layer = context.Layer;
         var corpus = Inputs.Corpus(context);
-        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var (_, packed) = Inputs.Words(corpus, Inputs.Filters(context));
         using var activations = Inputs.Activations(context, layer);
         var sae = Inputs.Autoencoder(context, layer);
+        var file = context.Create(Artifacts.Codes);
+        Encode(context, corpus, packed, activations, sae).Save(file.TemporaryPath);
+        return new StageOutput([file.Complete()]);
+    }
 
+    /// <param name="packed">Places of the words in the corpus.</param>
+    /// <param name="from">How far the stage is.</param>
+    /// <param name="upTo">How far it is when all are encoded.</param>
+    public static SparseCodes Encode(StageContext context, PackedCorpus corpus, int[] packed, ActivationFile activations, SparseAutoencoder sae, double from = 0,
+        double upTo = 1)
+    {
         var lastOnly = context.Request.Labels!.SubwordPolicy == "last";
         var built = new SparseCodesBuilder(sae.DSae);
         var pooled = new MaxPool(sae.DSae);
         var vectors = Array.Empty<float>();
-        for (var from = 0; from < packed.Length;)
+        for (var first = 0; first < packed.Length;)
         {
             var rows = new List<int>();
-            var to = from;
+            var to = first;
             for (; to < packed.Length && rows.Count < TokensAtOnce; to++)
                 for (var t = lastOnly ? corpus.LastToken[packed[to]] : corpus.FirstToken[packed[to]]; t <= corpus.LastToken[packed[to]]; t++)
                     rows.Add(t);
@@ -34,18 +45,16 @@ internal static class EncodeStage
                 vectors = new float[rows.Count * sae.DIn]; // [tokens, d]
             activations.Gather(CollectionsMarshal.AsSpan(rows), vectors.AsSpan(0, rows.Count * sae.DIn));
             var codes = sae.Encode(vectors.AsSpan(0, rows.Count * sae.DIn), rows.Count);
-            for (int word = from, row = 0; word < to; word++)
+            for (int word = first, row = 0; word < to; word++)
             {
                 var pieces = lastOnly ? 1 : corpus.LastToken[packed[word]] - corpus.FirstToken[packed[word]] + 1;
                 pooled.Add(codes, row, pieces, built);
                 row += pieces;
             }
-            from = to;
-            context.Progress((double)from / packed.Length);
+            first = to;
+            context.Progress(from + (upTo - from) * first / packed.Length);
         }
-        var file = context.Create(Artifacts.Codes);
-        built.Build().Save(file.TemporaryPath);
-        return new StageOutput([file.Complete()]);
+        return built.Build();
     }
 
     /// <summary>The maximum over the rows of a word, feature by feature.</summary>

@@ -30,21 +30,8 @@ internal static class TrainStage
         var train = filters.Tokens(corpus, layer, test: false);
 
         var watch = Stopwatch.StartNew();
-        using var sweep = Begin(context, settings, activations, train);
-        var resumedAt = sweep.TokensSeen;
-        var saved = TimeSpan.Zero;
-        do
-        {
-            var seen = sweep.TokensSeen - resumedAt;
-            context.Progress((double)sweep.TokensSeen / sweep.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds),
-                resumedAt == 0 ? null : $"resumed from the checkpoint at {resumedAt} tokens");
-            if (watch.Elapsed - saved > TimeSpan.FromSeconds(context.Worker.CheckpointSeconds))
-            {
-                SaveCheckpoint(context, sweep);
-                saved = watch.Elapsed;
-            }
-        } while (StepUnlessInterrupted(context, sweep));
-
+        var (sweep, resumedAt) = Train(context, settings, activations, train);
+        using var _ = sweep;
         var judged = sweep.Trainers.Select(trainer =>
         {
             context.Interrupted.ThrowIfCancellationRequested();
@@ -60,6 +47,57 @@ internal static class TrainStage
 
     /// <param name="Trainer">Null: it was trained elsewhere.</param>
     private sealed record Judged(SparseAutoencoder Sae, SaeQuality Quality, SaeTrainer? Trainer = null);
+
+    /// <summary>Trains to the end of the budget, from the newest checkpoint that an earlier attempt of this stage left.</summary>
+    /// <param name="upTo">How far the stage is then. Where it goes on, a last checkpoint is left, so that nothing is trained again.</param>
+    internal static (SaeSweep Sweep, long ResumedAt) Train(StageContext context, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] rows,
+        double from = 0, double upTo = 1)
+    {
+        var watch = Stopwatch.StartNew();
+        var sweep = Begin(context, settings, activations, rows);
+        try
+        {
+            var resumedAt = sweep.TokensSeen;
+            var saved = TimeSpan.Zero;
+            do
+            {
+                var seen = sweep.TokensSeen - resumedAt;
+                context.Progress(from + (upTo - from) * sweep.TokensSeen / sweep.TotalTokens, seen / Math.Max(1e-3, watch.Elapsed.TotalSeconds),
+                    resumedAt == 0 ? null : $"resumed from the checkpoint at {resumedAt} tokens");
+                if (watch.Elapsed - saved > TimeSpan.FromSeconds(context.Worker.CheckpointSeconds))
+                {
+                    SaveCheckpoint(context, sweep);
+                    saved = watch.Elapsed;
+                    FailPoint.Pass("checkpoint", context.Lease.Kind);
+                }
+            } while (StepUnlessInterrupted(context, sweep));
+            if (upTo < 1)
+                SaveCheckpoint(context, sweep);
+            return (sweep, resumedAt);
+        }
+        catch
+        {
+            sweep.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Once the stage's results are published.</summary>
+    internal static void DeleteCheckpoint(StageContext context) => context.Store.Delete(context.Lease.KeyOf(Checkpoint));
+
+    /// <summary>
+    /// What an autoencoder is trained with that is to be compared with the layer's own: the same, or, where that was trained elsewhere, as many latents, as
+    /// many of them active, and the defaults otherwise.
+    /// </summary>
+    internal static SaeTrainingSettings ComparableSettings(StageContext context, int dIn)
+    {
+        if (!Pretrained.IsAsked(context.Request))
+            return RequestedTraining.Of(context.Request.Sae, dIn)[0];
+        using var db = context.OpenDatabase();
+        var sae = db.Layers.Where(l => l.JobId == context.JobId && l.Layer == context.Layer).Select(l => new { l.DSae, l.L0 }).Single();
+        return new SaeTrainingSettings(dIn, sae.DSae, Math.Clamp((int)Math.Round(sae.L0), 1, sae.DSae), context.Request.Seed!.Value, SaeSettings.DefaultTrainTokens,
+            SaeSettings.DefaultBatchTokens).Validate();
+    }
 
     /// <summary>Of an autoencoder that is trained already: only how faithful it is.</summary>
     private static StageOutput Evaluate(StageContext context, ActivationFile activations, int[] test)
@@ -98,7 +136,7 @@ internal static class TrainStage
             TrainingJson = JsonSerializer.Serialize(training, Wire.Json),
         };
         return new StageOutput(artifacts, (db, ct) => RowCopy.ReplaceAsync(db, row, ct),
-            AfterPublish: () => context.Store.Delete(context.Lease.KeyOf(Checkpoint)));
+            AfterPublish: () => DeleteCheckpoint(context));
     }
 
     private static (StoredArtifact Config, StoredArtifact Weights) Export(StageContext context, Judged judged, int variant)

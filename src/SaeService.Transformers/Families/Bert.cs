@@ -81,6 +81,9 @@ internal sealed class Bert : LanguageModel
         /// <summary>RoBERTa counts positions from here over all tokens that are not this one.</summary>
         public int? PositionsFrom { get; init; }
 
+        /// <summary>Positions start as sinusoids (DistilBERT, where its config says so), not at random.</summary>
+        public bool SinusoidalPositions { get; init; }
+
         public bool HasHead { get; init; }
 
         public bool HasPooler { get; init; }
@@ -191,7 +194,7 @@ internal sealed class Bert : LanguageModel
         var tensors = new TensorList();
         var embeddings = tensors.Outside(n.Prefix + n.Embeddings);
         embeddings.Table("word_embeddings", c.Vocabulary, c.Width);
-        embeddings.Table("position_embeddings", c.Positions, c.Width);
+        embeddings.Table("position_embeddings", c.Positions, c.Width, c.SinusoidalPositions ? Init.Sinusoids : Init.Normal);
         if (c.TokenTypes > 0)
             embeddings.Table("token_type_embeddings", c.TokenTypes, c.Width);
         embeddings.LayerNorm("LayerNorm", c.Width);

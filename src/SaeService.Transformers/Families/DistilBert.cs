@@ -38,6 +38,7 @@ internal static class DistilBert
             Vocabulary = json.Size(null, "vocab_size"),
             Positions = ModelDescription.Positions(json),
             TokenTypes = 0,
+            SinusoidalPositions = json.Flag("sinusoidal_pos_embds", false),
             Eps = 1e-12,
             Tied = json.Flag("tie_word_embeddings", true),
             Activation = activation,

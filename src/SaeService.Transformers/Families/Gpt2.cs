@@ -68,15 +68,17 @@ internal sealed class Gpt2 : LanguageModel
         var tensors = new TensorList();
         tensors.Table("transformer.wte", c.Vocabulary, width);
         tensors.Table("transformer.wpe", c.Positions, width);
+        // What is added to the stream starts smaller, so that the stream does not grow with depth.
+        var residual = 1 / Math.Sqrt(2.0 * Math.Max(1, c.Layers));
         for (var l = 0; l < c.Layers; l++)
         {
             var block = tensors.Block(l, $"transformer.h.{l}.");
             block.LayerNorm("ln_1", width);
             block.Conv1D("attn.c_attn", width, 3 * width);
-            block.Conv1D("attn.c_proj", width, width);
+            block.Conv1D("attn.c_proj", width, width, residual);
             block.LayerNorm("ln_2", width);
             block.Conv1D("mlp.c_fc", width, c.MlpWidth);
-            block.Conv1D("mlp.c_proj", c.MlpWidth, width);
+            block.Conv1D("mlp.c_proj", c.MlpWidth, width, residual);
         }
         tensors.LayerNorm("transformer.ln_f", width);
         if (!c.Tied)

@@ -1,0 +1,185 @@
+using System.Runtime.InteropServices;
+using SaeService.Autoencoders;
+using SaeService.Interpretation.Labels;
+using SaeService.Interpretation.Statistics;
+using static TorchSharp.torch;
+
+namespace SaeService.Interpretation.Controls;
+
+/// <summary>
+/// Fills <paramref name="destination"/> [rows, d] with the centred (and where wanted z-scored) vectors of the words from
+/// <paramref name="firstRow"/> on.
+/// </summary>
+public delegate void ReadRows(int firstRow, Span<float> destination);
+
+/// <summary>
+/// Sparse codes of a dense dictionary, as sparse as an autoencoder's (method 4), so that only the choice of directions differs: by feature, each firing
+/// on as many words as some latent does; or by word, with as many features firing on each as the autoencoder has on average. A feature fires only where its
+/// projection is above 0.
+/// </summary>
+public static class MatchedCodes
+{
+    private const int RowsABlock = 2048;
+
+    /// <summary>On how many words each feature of a dictionary fires: [F].</summary>
+    public static int[] Densities(SparseCodes codes)
+    {
+        var density = new int[codes.Width];
+        for (var n = 0L; n < codes.NonZeros; n++)
+            density[codes.Index[n]]++;
+        return density;
+    }
+
+    /// <summary>
+    /// The same distribution of densities over another number of features: quantiles of those of the latents that fire at all, dealt out by
+    /// <paramref name="seed"/>, so that the order of the features (by variance, say) decides nothing.
+    /// </summary>
+    public static int[] Densities(SparseCodes codes, int features, int seed)
+    {
+        var alive = Densities(codes).Where(count => count > 0).Order().ToArray();
+        var densities = new int[features];
+        for (var n = 0; n < features && alive.Length > 0; n++)
+            densities[n] = alive[(int)((n + 0.5) / features * alive.Length)];
+        new CounterRandom(seed, 0x64656E73).Shuffle<int>(densities);
+        return densities;
+    }
+
+    /// <summary>Feature j fires on the <c>densities[j]</c> words with its highest projections; of equal ones on the earlier.</summary>
+    /// <param name="d">Dimensions of a vector.</param>
+    /// <param name="rows">Words.</param>
+    /// <param name="bytes">Bound on the projections held at once; directions are taken in chunks that fit.</param>
+    public static SparseCodes ByDensity(DenseDictionary dictionary, ReadRows read, int d, int rows, ReadOnlyMemory<int> densities, long bytes = 64L << 20)
+    {
+        if (densities.Length != dictionary.Features)
+            throw new ArgumentException($"{densities.Length} densities for {dictionary.Features} features", nameof(densities));
+        var chunk = (int)Math.Clamp(bytes / (4L * Math.Max(1, rows)), 1, dictionary.Features);
+        var start = new int[dictionary.Features + 1];
+        var words = new List<int>();
+        var values = new List<float>();
+        // In memory of its own, which is free again at once and not when the collector comes to it.
+        using var projections = empty(chunk, rows); // [chunk, N]
+        for (var first = 0; first < dictionary.Features; first += chunk)
+        {
+            var count = Math.Min(chunk, dictionary.Features - first);
+            Project(read, d, rows, dictionary.Directions(first, count), count, projections);
+            var fired = new (int[] Words, float[] Values)[count];
+            Parallel.For(0, count, () => new float[rows], (n, _, scratch) =>
+            {
+                fired[n] = Highest(MemoryMarshal.Cast<byte, float>(projections.bytes).Slice(n * rows, rows), densities.Span[first + n], scratch);
+                return scratch;
+            }, _ => { });
+            for (var n = 0; n < count; n++)
+            {
+                words.AddRange(fired[n].Words);
+                values.AddRange(fired[n].Values);
+                start[first + n + 1] = words.Count;
+            }
+        }
+        return new FeatureMajorCodes(rows, start, [.. words], [.. values]).ToRows();
+    }
+
+    /// <summary>On every word the <paramref name="k"/> features with the highest projections fire; of equal ones the earlier.</summary>
+    /// <inheritdoc cref="ByDensity"/>
+    public static SparseCodes ByTopK(DenseDictionary dictionary, ReadRows read, int d, int rows, int k, long bytes = 64L << 20)
+    {
+        var features = dictionary.Features;
+        using var inference = no_grad();
+        using var scope = NewDisposeScope();
+        var w = tensor(dictionary.Directions(0, features), [features, d]).clone().t(); // [d, F], in memory that is aligned
+        var block = (int)Math.Clamp(bytes / (4L * features), 1, RowsABlock);
+        var vectors = new float[Math.Min(block, rows) * d];
+        var built = new SparseCodesBuilder(features);
+        for (var first = 0; first < rows; first += block)
+        {
+            using var step = NewDisposeScope();
+            var n = Math.Min(block, rows - first);
+            var projections = Block(read, first, n, d, vectors).mm(w); // [n, F]
+            var fired = new (int[] Features, float[] Values)[n];
+            Parallel.For(0, n, () => new float[features], (row, _, scratch) =>
+            {
+                fired[row] = Highest(MemoryMarshal.Cast<byte, float>(projections.bytes).Slice(row * features, features), k, scratch);
+                return scratch;
+            }, _ => { });
+            foreach (var (indices, values) in fired)
+                built.Add(indices, values);
+        }
+        return built.Build();
+    }
+
+    private static void Project(ReadRows read, int d, int rows, float[] directions, int count, Tensor projections)
+    {
+        using var inference = no_grad();
+        using var scope = NewDisposeScope();
+        var w = tensor(directions, [count, d]).clone(); // [chunk, d], in memory that is aligned
+        var vectors = new float[Math.Min(RowsABlock, rows) * d];
+        for (var first = 0; first < rows; first += RowsABlock)
+        {
+            using var step = NewDisposeScope();
+            var n = Math.Min(RowsABlock, rows - first);
+            projections.narrow(0, 0, count).narrow(1, first, n).copy_(w.mm(Block(read, first, n, d, vectors).t())); // [chunk, n]
+        }
+    }
+
+    /// <returns>[n, d]</returns>
+    private static Tensor Block(ReadRows read, int first, int n, int d, float[] scratch)
+    {
+        read(first, scratch.AsSpan(0, n * d));
+        var x = empty(n, d);
+        scratch.AsSpan(0, n * d).CopyTo(MemoryMarshal.Cast<byte, float>(x.bytes));
+        return x;
+    }
+
+    /// <summary>Where the <paramref name="count"/> highest projections above 0 are, ascending; of equal projections the earlier.</summary>
+    /// <param name="scratch">As long as the projection; overwritten.</param>
+    private static (int[] At, float[] Values) Highest(ReadOnlySpan<float> projection, int count, float[] scratch)
+    {
+        var found = 0;
+        foreach (var value in projection)
+            if (value > 0)
+                scratch[found++] = value;
+        var positive = scratch.AsSpan(0, found);
+        count = Math.Min(count, found);
+        if (count == 0)
+            return ([], []);
+        var threshold = Select(positive, count);
+        var ties = count;
+        foreach (var value in positive)
+            ties -= value > threshold ? 1 : 0;
+        var at = new int[count];
+        var values = new float[count];
+        for (int i = 0, next = 0; next < count; i++)
+            if (projection[i] > threshold || (projection[i] == threshold && ties-- > 0))
+                (at[next], values[next++]) = (i, projection[i]);
+        return (at, values);
+    }
+
+    /// <summary>The <paramref name="rank"/>-th highest of <paramref name="values"/>, which are reordered (Hoare's selection).</summary>
+    private static float Select(Span<float> values, int rank)
+    {
+        int low = 0, high = values.Length - 1, target = rank - 1;
+        while (low < high)
+        {
+            var pivot = values[low + (high - low) / 2];
+            int i = low, j = high;
+            while (i <= j)
+            {
+                while (values[i] > pivot)
+                    i++;
+                while (values[j] < pivot)
+                    j--;
+                if (i > j)
+                    break;
+                (values[i], values[j]) = (values[j], values[i]);
+                i++;
+                j--;
+            }
+            if (target <= j)
+                high = j;
+            else if (target >= i)
+                low = i;
+            else
+                break;
+        }
+        return values[target];
+    }
+}

@@ -1,0 +1,41 @@
+using SaeService.Interpretation.Information;
+
+namespace SaeService.Interpretation.Controls;
+
+/// <summary>A matrix [inputs, outputs] packed for <see cref="PanelProducts"/>, by which rows are multiplied, the same on any number of threads.</summary>
+internal sealed class PanelMatrix
+{
+    private const int BlockRows = 64;
+
+    private readonly float[] _panels;
+    private readonly float[] _bias;
+
+    /// <param name="bias">[outputs], added to every product; null: none.</param>
+    public PanelMatrix(int inputs, int outputs, Func<int, int, double> value, double[]? bias = null)
+    {
+        (InputStride, OutputStride) = (PanelProducts.Padded(inputs), PanelProducts.Padded(outputs));
+        _panels = new float[checked(InputStride * OutputStride)];
+        _bias = new float[OutputStride];
+        foreach (var (start, width) in PanelProducts.Panels(OutputStride))
+            for (var i = 0; i < inputs; i++)
+                for (var o = start; o < Math.Min(outputs, start + width); o++)
+                    _panels[start * InputStride + i * width + o - start] = (float)value(i, o);
+        for (var o = 0; o < bias?.Length; o++)
+            _bias[o] = (float)bias[o];
+    }
+
+    /// <summary>Floats from one row of the left side to the next; what is beyond the inputs must be finite.</summary>
+    public int InputStride { get; }
+
+    /// <summary>Floats from one row of the product to the next; zeros beyond the outputs.</summary>
+    public int OutputStride { get; }
+
+    /// <param name="x">[rows, InputStride], rows a multiple of <see cref="PanelProducts.Tile"/>.</param>
+    /// <param name="z">[rows, OutputStride]</param>
+    public void Multiply(ReadOnlyMemory<float> x, int rows, Memory<float> z, ParallelOptions parallel) =>
+        Parallel.For(0, (rows + BlockRows - 1) / BlockRows, parallel, block =>
+        {
+            var (from, n) = (block * BlockRows, Math.Min(BlockRows, rows - block * BlockRows));
+            PanelProducts.Multiply(x.Span[(from * InputStride)..], InputStride, n, _panels, _bias, z.Span[(from * OutputStride)..], OutputStride);
+        });
+}
