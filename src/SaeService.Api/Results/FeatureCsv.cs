@@ -14,8 +14,8 @@ public static class FeatureCsv
         ("auroc", f => f.Auroc), ("support", f => f.Support), ("sentences", f => f.Sentences), ("threshold", f => f.Threshold),
         ("positive_support", f => f.PositiveSupport), ("positive_consistency", f => f.PositiveConsistency), ("base_rate", f => f.BaseRate), ("lift", f => f.Lift),
         ("log10_p", f => f.Log10P), ("q", f => f.Q), ("mi_bits", f => f.MiBits), ("expected_mi_bits", f => f.ExpectedMiBits),
-        ("excess_mi_bits", f => f.ExcessMiBits), ("normalised_mi", f => f.NormalisedMi), ("mi_log10_p", f => f.MiLog10P), ("mi_magnitude_bits", f => f.MiMagnitudeBits),
-        ("entropy", f => f.Entropy),
+        ("excess_mi_bits", f => f.ExcessMiBits), ("normalised_mi", f => f.NormalisedMi), ("mi_log10_p", f => f.MiLog10P),
+        ("mi_magnitude_bits", f => f.MiMagnitudeBits), ("entropy", f => f.Entropy),
         ("lexical_diversity", f => f.LexicalDiversity), ("context_gain", f => f.ContextGain), ("kind", f => f.Kind.ToString().ToLowerInvariant()),
     ];
 
