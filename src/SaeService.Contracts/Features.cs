@@ -54,7 +54,7 @@ public sealed record FeatureSummary
     /// <summary>I(fires; Y) / H(Y): the uncertainty coefficient.</summary>
     public double? NormalisedMi { get; init; }
 
-    /// <summary>log10 p of I(fires; Y) by the G-test, 2 N I ~ χ².</summary>
+    /// <summary>log10 p of I(fires; Y) by the G-test, 2 N I ~ χ²: rough where labels are rare, and words are taken as independent.</summary>
     public double? MiLog10P { get; init; }
 
     /// <summary>

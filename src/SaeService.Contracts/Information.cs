@@ -34,7 +34,8 @@ public sealed record NextWordFindings
 
 /// <summary>
 /// Single dimensions of the layer's vectors against the task's labels by nearest neighbours (Ross 2014), as scikit-learn's <c>mutual_info_classif</c>, on
-/// the probes' train words. For rankings of axes only: neither maximum nor sum is the information of the vector.
+/// the probes' train words. For rankings of axes only: neither maximum nor sum is the information of the vector. At the embedding a dimension has one value
+/// for each token, which names it: there every dimension knows what the word form knows.
 /// </summary>
 /// <param name="Words">N.</param>
 /// <param name="Neighbours">k.</param>

@@ -294,6 +294,23 @@ public sealed class ConclusionTests
         Assert.Equal(1, document.Tasks.Single(t => t.Task == "dep").Profiles.Single(p => p.Label == "nsubj").Onset);
     }
 
+    [Fact]
+    public void What_was_asked_for_and_could_not_be_measured_is_named()
+    {
+        var evidence = Evidence(Layers);
+        var both = evidence.Provenance.Settings with { Information = new InformationSettings { Target = "both" } };
+        string[] Named(Evidence of) => [.. Conclusion.Build(of).Caveats.Where(c => c.Contains("too few words", StringComparison.Ordinal)).Select(c => c.Split(':')[0])];
+        Assert.Equal(["Task ner"], Named(evidence)); // without O
+        Assert.Equal(["Task pos", "Task dep", "Task ner", "Task ner"], Named(evidence with { Provenance = evidence.Provenance with { Settings = both } }));
+        var complete = evidence with
+        {
+            Layers = [.. evidence.Layers.Select(l => l with { Information = [.. l.Information.Select(i => i with { WithoutO = i, NextWord = i })] })],
+        };
+        Assert.Empty(Named(complete with { Provenance = evidence.Provenance with { Settings = both } }));
+        Assert.Contains(Conclusion.Build(evidence).Caveats, c => c.Contains("linear probes only", StringComparison.Ordinal));
+        Assert.DoesNotContain(Conclusion.Build(evidence with { Mode = "thorough" }).Caveats, c => c.Contains("linear probes only", StringComparison.Ordinal));
+    }
+
     /// <summary>Documents of very different difficulty; the same share of it is left at a layer whatever the document.</summary>
     private static TaskInformation At(TaskInformation task, double left)
     {

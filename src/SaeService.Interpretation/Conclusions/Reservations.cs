@@ -1,5 +1,6 @@
 using System.Globalization;
 using SaeService.Contracts;
+using SaeService.Interpretation.Information;
 
 namespace SaeService.Interpretation.Conclusions;
 
@@ -63,6 +64,9 @@ internal static class Reservations
                     $"Layer {layer.Layer}: {unfinished.Name} had not converged after {unfinished.Iterations} iterations (last change {unfinished.Change:0.0e0})."));
         if (evidence.Mode == "quick")
             caveats.Add("Mode quick: the model's loss with the autoencoders in place was not measured.");
+        if (!JobModes.SlowEstimators(evidence.Mode))
+            caveats.Add($"Mode {evidence.Mode}: information by linear probes only; online codes, the bound of a hidden layer and clusters were not measured.");
+        caveats.AddRange(LeftOutVariants(evidence));
         if (evidence.SentencesAsDocuments)
             caveats.Add("The data set marks no documents: each sentence was taken for one, so words of one text may stand on both sides of the split.");
         if (evidence.Layers.Count == 1)
@@ -81,6 +85,21 @@ internal static class Reservations
             caveats.Add($"With shuffled labels, features still pass as consistent at layer {string.Join(", ", deceived)}: these data need higher gates.");
         caveats.AddRange(evidence.Caveats);
         return caveats;
+    }
+
+    /// <summary>What was to be measured of a task beside its labels, and could not be: the words depend on the data alone, so any layer tells.</summary>
+    private static IEnumerable<string> LeftOutVariants(Evidence evidence)
+    {
+        var bothTargets = evidence.Provenance.Settings.Information?.Target == "both";
+        foreach (var task in evidence.Words.Tasks)
+        {
+            if (evidence.Layers[0].Information.FirstOrDefault(i => i.Task == task.Task) is not { } measured)
+                continue;
+            if (TaskVariants.WithoutO(task) is not null && measured.WithoutO is null)
+                yield return $"Task {task.Task}: too few words carry a label other than O for their information to be measured alone.";
+            if (bothTargets && measured.NextWord is null)
+                yield return $"Task {task.Task}: too few words have a next word for its label to be measured.";
+        }
     }
 
     private static string Recovered(SplicedLoss? splice) =>
