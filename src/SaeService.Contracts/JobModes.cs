@@ -9,8 +9,11 @@ public static class JobModes
     /// <summary>Whether an untrained model of the same architecture goes the whole way too: what a claim needs that the model learnt something.</summary>
     public static bool Untrained(string mode) => mode is "full" or "thorough";
 
-    /// <summary>Whether so does the model with trained embeddings and permuted blocks: what embeddings alone give.</summary>
-    public static bool Permuted(string mode) => mode == "thorough";
+    /// <summary>
+    /// Whether so does the model with trained embeddings and permuted blocks: what embeddings alone give. Not where the layer is the embedding itself, which is the
+    /// trained one there.
+    /// </summary>
+    public static bool Permuted(string mode, string hook, int layer) => mode == "thorough" && layer > (hook == "resid_pre" ? 1 : 0);
 
     /// <summary>Whether the dictionaries of the literature stand beside the autoencoder: identity, PCA, ICA, an untrained autoencoder.</summary>
     public static bool Comparisons(string mode) => mode is "full" or "thorough";

@@ -16,7 +16,7 @@ internal static class JobDisk
         var labels = (long)Labellings(size);
         return new()
         {
-            ["activations"] = Models(size.Request.Mode!) * (4L * size.Tokens * size.Model.DModel * size.Layers + size.Tokens * size.Layers + size.Words),
+            ["activations"] = Models(size) * (4L * size.Tokens * size.Model.DModel * size.Layers + size.Tokens * size.Layers + size.Words),
             ["autoencoders"] = size.Layers * autoencoder,
             // Where training takes long enough for any, of the layer that is trained last, the new one written before the old one goes; what comes of the
             // layer later takes their place.
@@ -28,13 +28,14 @@ internal static class JobDisk
     }
 
     /// <summary>The trained one and those that are not.</summary>
-    private static int Models(string mode) => 1 + (JobModes.Untrained(mode) ? 1 : 0) + (JobModes.Permuted(mode) ? 1 : 0);
+    private static int Models(JobSize size) => 1 + (JobModes.Untrained(size.Request.Mode!) ? 1 : 0) + (JobShapes.PermutedLayers(size) > 0 ? 1 : 0);
 
     /// <summary>Labellings of a layer: its autoencoder's, shuffled, of random directions, of comparison dictionaries in both ways, of untrained models.</summary>
-    private static int Labelled(string mode) => 1 + Models(mode) + JobModes.RandomRepeats(mode) + (JobModes.Comparisons(mode) ? 8 : 0);
+    private static int Labelled(JobSize size) =>
+        1 + Models(size) + JobModes.RandomRepeats(size.Request.Mode!) + (JobModes.Comparisons(size.Request.Mode!) ? 8 : 0);
 
     /// <summary>What is known of each layer's labels and information, as JSON.</summary>
     public static double Labellings(JobSize size) =>
-        size.Layers * (double)Labelled(size.Request.Mode!) * size.Labels.Sum(labels => labels * (1500 + 6.0 * 0.4 * size.Documents))
-        + Models(size.Request.Mode!) * size.Layers * size.Labels.Sum(labels => labels * 8.0 * 0.2 * size.Documents * 3);
+        size.Layers * (double)Labelled(size) * size.Labels.Sum(labels => labels * (1500 + 6.0 * 0.4 * size.Documents))
+        + Models(size) * size.Layers * size.Labels.Sum(labels => labels * 8.0 * 0.2 * size.Documents * 3);
 }

@@ -22,6 +22,13 @@ internal static class JobShapes
     public static SaeTrainingSettings ComparableSae(JobSize size) => size.Request.Sae is { ArePretrained: true }
         ? Sae(size) with { TrainTokens = SaeSettings.DefaultTrainTokens, BatchTokens = SaeSettings.DefaultBatchTokens } : Sae(size);
 
+    /// <summary>Layers that a model with permuted blocks is measured at: where the request leaves them open, all.</summary>
+    public static int PermutedLayers(JobSize size)
+    {
+        var request = size.Request;
+        return (request.Layers?.Layers ?? [.. Enumerable.Range(0, size.Layers)]).Count(layer => JobModes.Permuted(request.Mode!, request.Hook ?? "resid_post", layer));
+    }
+
     /// <summary>
     /// Active features of the words of a layer. The tokens of a word share few of theirs: on two models, a token beyond the first brought 0.7 and 0.9 of its k.
     /// </summary>

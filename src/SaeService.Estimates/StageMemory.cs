@@ -52,7 +52,7 @@ internal static class StageMemory
         var weights32 = worker.OnGpu ? 0 : Math.Min(worker.MaxModelBytes, (double)size.Model.Parameters * worker.BytesPerParameter);
         if (JobModes.Untrained(size.Request.Mode!))
             AddUntrained(StageKind.UntrainedCapture, StageKind.Untrained, weights32);
-        if (JobModes.Permuted(size.Request.Mode!))
+        if (JobShapes.PermutedLayers(size) > 0)
             AddUntrained(StageKind.PermutedCapture, StageKind.Permuted, weights32 + Model(size, worker));
         return of;
 

@@ -49,16 +49,16 @@ internal static class StageTime
             of[StageKind.Dictionaries] = layers * (Overhead + Components(size, cores) + training + 2 * encode + 8 * counting
                 + 6 * words * 2 * d * 2 * d / (ProductRate * cores));
         if (JobModes.Untrained(size.Request.Mode!))
-            AddUntrained(StageKind.UntrainedCapture, StageKind.Untrained);
-        if (JobModes.Permuted(size.Request.Mode!))
-            AddUntrained(StageKind.PermutedCapture, StageKind.Permuted);
+            AddUntrained(StageKind.UntrainedCapture, StageKind.Untrained, size.Layers);
+        if (JobShapes.PermutedLayers(size) > 0)
+            AddUntrained(StageKind.PermutedCapture, StageKind.Permuted, JobShapes.PermutedLayers(size));
         return of;
 
-        void AddUntrained(StageKind capturing, StageKind analysing)
+        void AddUntrained(StageKind capturing, StageKind analysing, int measured)
         {
             of[capturing] = capture + size.Model.Parameters * 30e-9 / cores;
             // The probes' penalty is chosen at every layer: about as much again.
-            of[analysing] = layers * (Overhead + training + encode + counting + 2 * inform);
+            of[analysing] = measured * (Overhead + training + encode + counting + 2 * inform);
         }
     }
 

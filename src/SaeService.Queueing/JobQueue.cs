@@ -66,7 +66,7 @@ public sealed class JobQueue(IDbContextFactory<SaeDbContext> contexts, Doorbell 
         };
         db.Jobs.Add(job);
         await db.SaveChangesAsync(cancellation);
-        db.Stages.AddRange(StagePlan.Create(job.Id, layers, resolved.Mode ?? "standard", resolved.Sae is { ArePretrained: true }));
+        db.Stages.AddRange(StagePlan.Create(job.Id, layers, resolved.Mode ?? "standard", resolved.Hook ?? "resid_post", resolved.Sae is { ArePretrained: true }));
         if (idempotency is not null)
             db.IdempotencyKeys.Add(new IdempotencyKeyRow
             {

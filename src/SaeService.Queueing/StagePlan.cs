@@ -45,7 +45,7 @@ public static class StagePlan
     /// <summary>The stages of a job in the order of the data; prepare is ready, all others wait.</summary>
     /// <param name="layers">In ascending order, each once, at least one.</param>
     /// <param name="pretrained">Whether the autoencoders are trained elsewhere: those of an untrained model then have their sizes, and wait for them.</param>
-    public static List<StageRow> Create(Guid jobId, IReadOnlyList<int> layers, string mode = "standard", bool pretrained = false)
+    public static List<StageRow> Create(Guid jobId, IReadOnlyList<int> layers, string mode = "standard", string hook = "resid_post", bool pretrained = false)
     {
         if (layers.Count == 0)
             throw new ArgumentException("a job has at least one layer", nameof(layers));
@@ -85,9 +85,9 @@ public static class StagePlan
                 last.Add(Add(StageKind.Inform, layer, capture, reference));
         }
         if (JobModes.Untrained(mode))
-            AddUntrained(StageKind.UntrainedCapture, StageKind.Untrained);
-        if (JobModes.Permuted(mode))
-            AddUntrained(StageKind.PermutedCapture, StageKind.Permuted);
+            AddUntrained(StageKind.UntrainedCapture, StageKind.Untrained, layers);
+        if (layers.Where(layer => JobModes.Permuted(mode, hook, layer)).ToArray() is { Length: > 0 } permuted)
+            AddUntrained(StageKind.PermutedCapture, StageKind.Permuted, permuted);
         Add(StageKind.Conclude, null, [.. last]);
         var whole = stages.Sum(x => x.Weight);
         foreach (var stage in stages)
@@ -98,10 +98,10 @@ public static class StagePlan
             stages[i].Ordinal = i;
         return stages;
 
-        void AddUntrained(StageKind capturing, StageKind analysing)
+        void AddUntrained(StageKind capturing, StageKind analysing, IReadOnlyList<int> of)
         {
             var untrained = Add(capturing, null, prepare);
-            foreach (var layer in layers)
+            foreach (var layer in of)
                 last.Add(pretrained ? Add(analysing, layer, untrained, capture, trained[layer]) : Add(analysing, layer, untrained, capture));
         }
     }

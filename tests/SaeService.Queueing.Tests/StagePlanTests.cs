@@ -39,7 +39,10 @@ public sealed class StagePlanTests
     {
         int[] layers = [0, 2, 4];
         var stages = StagePlan.Create(Guid.CreateVersion7(), layers, mode);
-        Assert.Equal(3 + 5 * layers.Length + untrained * (1 + layers.Length) + (dictionaries ? layers.Length : 0), stages.Count);
+        // The model with permuted blocks has the trained embedding: layer 0 is not compared with itself.
+        var ofUntrained = (untrained > 0 ? 1 + layers.Length : 0) + (untrained > 1 ? layers.Length : 0);
+        Assert.Equal(3 + 5 * layers.Length + ofUntrained + (dictionaries ? layers.Length : 0), stages.Count);
+        Assert.DoesNotContain(stages, x => x.Kind == StageKind.Permuted && x.Layer == 0);
         Assert.Equal(1, stages.Sum(x => x.Weight), 12);
         Assert.Equal(Enumerable.Range(0, stages.Count), stages.Select(x => x.Ordinal));
         Assert.Equal(stages.Count - 1, Reaches(stages.ToDictionary(x => x.Id), stages.Single(x => x.Kind == StageKind.Conclude)).Count);
@@ -49,6 +52,18 @@ public sealed class StagePlanTests
             var needs = Reaches(stages.ToDictionary(x => x.Id), stage).Select(id => stages.Single(x => x.Id == id).Kind);
             Assert.Equal([StageKind.Prepare, stage.Kind == StageKind.Untrained ? StageKind.UntrainedCapture : StageKind.PermutedCapture, StageKind.Capture], needs.Order());
         }
+    }
+
+    [Theory]
+    [InlineData("resid_post", new[] { 0 }, 0)]
+    [InlineData("resid_post", new[] { 0, 1 }, 1)]
+    [InlineData("resid_pre", new[] { 0, 1 }, 0)]
+    [InlineData("resid_pre", new[] { 1, 2 }, 1)]
+    public void Permuted_blocks_are_run_only_for_layers_behind_a_block(string hook, int[] layers, int measured)
+    {
+        var stages = StagePlan.Create(Guid.CreateVersion7(), layers, "thorough", hook);
+        Assert.Equal(measured, stages.Count(x => x.Kind == StageKind.Permuted));
+        Assert.Equal(Math.Min(1, measured), stages.Count(x => x.Kind == StageKind.PermutedCapture));
     }
 
     [Fact]

@@ -54,7 +54,7 @@ internal static class Reservations
             caveats.Add($"Mode {evidence.Mode}: one set of random directions only; another seed may do a little better or worse.");
         if (evidence.Layers.All(l => l.Untrained.Count == 0))
             caveats.Add("The untrained model is not among the baselines of this mode: what architecture and tokenizer give for nothing is not taken out.");
-        else if (evidence.Layers.Any(l => l.Untrained.Count < 2))
+        else if (evidence.Layers.All(l => l.Untrained.Count < 2))
             caveats.Add($"Mode {evidence.Mode}: of untrained models only the one with fresh weights was run; trained embeddings under permuted blocks may do better.");
         if (evidence.Layers.Any(l => l.Dictionaries.Count == 0))
             caveats.Add($"Mode {evidence.Mode}: neurons, PCA, ICA and untrained autoencoders were not run beside the autoencoder.");

@@ -140,7 +140,7 @@ internal static class ConcludeStage
         var models = new List<UntrainedEvidence>();
         if (JobModes.Untrained(context.Request.Mode!))
             Add(DictionaryNames.UntrainedModel, StageKind.Untrained);
-        if (JobModes.Permuted(context.Request.Mode!))
+        if (JobModes.Permuted(context.Request.Mode!, context.Request.Hook!, layer))
             Add(DictionaryNames.PermutedModel, StageKind.Permuted);
         return models;
 
