@@ -10,9 +10,11 @@ public static class CompareTable
     {
         if (Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = 160;
-        AnsiConsole.MarkupLineInterpolated($"[bold]{comparison.Left.Model}[/] on {comparison.Left.Dataset}  →  [bold]{comparison.Right.Model}[/] on {comparison.Right.Dataset}");
+        AnsiConsole.MarkupLineInterpolated(
+            $"[bold]{comparison.Left.Model}[/] on {comparison.Left.Dataset}  →  [bold]{comparison.Right.Model}[/] on {comparison.Right.Dataset}");
         AnsiConsole.WriteLine();
-        var labels = new Table().Title("Labels that are established in either").RoundedBorder().AddColumns("label", "change", "layers left", "layers right", "centre, relative depth", "largest change of F1");
+        var labels = new Table().Title("Labels that are established in either").RoundedBorder()
+            .AddColumns("label", "change", "layers left", "layers right", "centre, relative depth", "largest change of F1");
         foreach (var label in comparison.Labels.Where(l => l.Change != LabelChange.Absent))
         {
             var cell = label.Cells.MaxBy(c => Math.Abs(c.UnionF1.Value));
@@ -35,5 +37,7 @@ public static class CompareTable
             AnsiConsole.MarkupLineInterpolated($"[grey]{caveat}[/]");
     }
 
-    private static string Difference(Estimate? of) => of is null ? "" : of.Ci95 is [var low, var high] ? $"{of.Value:+0.00;-0.00;0.00} [[{low:0.00}, {high:0.00}]]" : $"{of.Value:+0.00;-0.00;0.00}";
+    private static string Difference(Estimate? of) => of is null ? ""
+        : of.Ci95 is [var low, var high] ? $"{of.Value:+0.00;-0.00;0.00} [[{low:0.00}, {high:0.00}]]"
+        : $"{of.Value:+0.00;-0.00;0.00}";
 }

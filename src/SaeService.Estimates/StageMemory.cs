@@ -38,7 +38,8 @@ internal static class StageMemory
                 + JobShapes.Saes(size).Max(s => SaeMemory.Judging(s, worker.Threads))),
             [StageKind.Encode] = Bytes(corpus + weights + encoding + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
             // Codes by word and by feature, for the labels and again for the cards; the vocabulary's directions and their effects.
-            [StageKind.Label] = Bytes(corpus + labelling + codes + weights + Tokenizer(size) + size.Model.VocabularySize * (3 * d + 4 * 512) * 4 + f * 1500),
+            [StageKind.Label] = Bytes(corpus + labelling + codes + Math.Max(SparseProbing(size, worker),
+                weights + Tokenizer(size) + size.Model.VocabularySize * (3 * d + 4 * 512) * 4 + f * 1500)),
             [StageKind.Inform] = Bytes(corpus + Probes(size)),
             // The autoencoder's codes stay while random directions of as many are found, from projections of at most 64 MiB; later the model has its place.
             [StageKind.Control] = Bytes(corpus + Math.Max(
@@ -107,8 +108,12 @@ internal static class StageMemory
     private static double Labelling(JobSize size, double codes)
     {
         var sae = JobShapes.Sae(size);
-        return codes * (2 + Growing) + size.Labels.Sum(labels => 8.0 * sae.DSae * labels + 400.0 * sae.DSae);
+        return codes * (2 + Growing) + size.Labels.Sum(labels => 8.0 * sae.DSae * labels + 500.0 * sae.DSae);
     }
+
+    /// <summary>Differences of means by feature and label; by thread the row of each word, and twenty features, a score and a case of those that have one.</summary>
+    private static double SparseProbing(JobSize size, WorkerShape worker) =>
+        4.0 * JobShapes.Sae(size).DSae * size.Labels.DefaultIfEmpty(0).Max() + worker.Threads * (4.0 + 20 * sizeof(double) + 100) * size.Words;
 
     /// <summary>The train words' vectors, of two probes' designs at a time, and the widest task's solver: 20 pairs, and gradients of 64 chunks.</summary>
     private static double Probes(JobSize size)

@@ -18,7 +18,8 @@ public static partial class DocumentSchema
 {
     public const string FileName = "layer-functionality-1.0.json";
 
-    private static readonly Lazy<byte[]> s_bytes = new(() => Encoding.UTF8.GetBytes(Build(typeof(LayerFunctionalityDocument)).ToJsonString(Wire.IndentedJson).ReplaceLineEndings("\n") + "\n"));
+    private static readonly Lazy<byte[]> s_bytes = new(() =>
+        Encoding.UTF8.GetBytes(Build(typeof(LayerFunctionalityDocument)).ToJsonString(Wire.IndentedJson).ReplaceLineEndings("\n") + "\n"));
 
     public static byte[] Bytes => s_bytes.Value;
 
@@ -30,7 +31,8 @@ public static partial class DocumentSchema
     {
         var definitions = new SortedDictionary<string, JsonObject>(StringComparer.Ordinal);
         var comments = new Comments(type.Assembly);
-        var root = (JsonObject)new JsonSerializerOptions(Wire.Json) { TypeInfoResolver = new DefaultJsonTypeInfoResolver() }.GetJsonSchemaAsNode(type, new JsonSchemaExporterOptions
+        var options = new JsonSerializerOptions(Wire.Json) { TypeInfoResolver = new DefaultJsonTypeInfoResolver() };
+        var root = (JsonObject)options.GetJsonSchemaAsNode(type, new JsonSchemaExporterOptions
         {
             TreatNullObliviousAsNonNullable = true,
             TransformSchemaNode = (context, node) => Transform(context, node, type, definitions, comments),
@@ -70,7 +72,8 @@ public static partial class DocumentSchema
         // Later versions may add members, and a document of theirs must still pass here. (Maps have a schema in this place.)
         if (schema["additionalProperties"]?.GetValueKind() == JsonValueKind.False)
             schema.Remove("additionalProperties");
-        var nullable = schema["type"] is JsonArray types && types.Any(t => (string?)t == "null") || (context.PropertyInfo?.IsGetNullable == true && type == typeof(LayerSelection));
+        var nullable = (schema["type"] is JsonArray types && types.Any(t => (string?)t == "null"))
+            || (context.PropertyInfo?.IsGetNullable == true && type == typeof(LayerSelection));
         if (type.Assembly == root.Assembly && !type.IsEnum && type != root && type != typeof(LayerSelection))
         {
             if (nullable)
@@ -104,11 +107,13 @@ public static partial class DocumentSchema
         private static string Plain(XElement summary) => Space().Replace(string.Concat(summary.Nodes().Select(node => node switch
         {
             XText text => text.Value,
-            XElement { Name.LocalName: "see" } see => (string)see.Attribute("cref")! is { } reference ? JsonNamingPolicy.SnakeCaseLower.ConvertName(reference[(reference.LastIndexOf('.') + 1)..]) : "",
-            XElement { Name.LocalName: "paramref" } parameter => JsonNamingPolicy.SnakeCaseLower.ConvertName((string)parameter.Attribute("name")!),
+            XElement { Name.LocalName: "see" } see => OnTheWire(((string)see.Attribute("cref")!).Split('.')[^1]),
+            XElement { Name.LocalName: "paramref" } parameter => OnTheWire((string)parameter.Attribute("name")!),
             XElement other => other.Value,
             _ => "",
         })), " ").Trim();
+
+        private static string OnTheWire(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
 
         private static Dictionary<string, XElement> Load(Assembly assembly)
         {

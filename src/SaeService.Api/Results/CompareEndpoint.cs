@@ -16,18 +16,21 @@ namespace SaeService.Api.Results;
 public static class CompareEndpoint
 {
     public static void MapCompare(this WebApplication app) =>
-        app.MapGet("/v1/compare", Compare).WithTags("Jobs").WithName("CompareJobs").WithSummary("Two jobs side by side: which labels moved, appeared or vanished, with intervals")
-            .WithDescription("Right minus left. Where both jobs were judged on the same documents, intervals are of paired differences. Models of different depth are matched by relative depth.")
+        app.MapGet("/v1/compare", Compare).WithTags("Jobs").WithName("CompareJobs")
+            .WithSummary("Two jobs side by side: which labels moved, appeared or vanished, with intervals")
+            .WithDescription("Right minus left. Where both jobs were judged on the same documents, intervals are of paired differences. " +
+                "Models of different depth are matched by relative depth.")
             .Produces<Comparison>().Produces(StatusCodes.Status304NotModified)
             .Problems(ProblemCodes.NotFound, ProblemCodes.NotReady, ProblemCodes.InvalidParameter, ProblemCodes.InvalidRequest);
 
     /// <param name="left">Id of a job.</param>
     /// <param name="right">Id of the job that is compared with it.</param>
-    private static async Task<Results<Ok<Comparison>, StatusCodeHttpResult>> Compare(SaeDbContext db, NpgsqlDataSource database, ArtifactStore artifacts, HttpContext context,
-        [FromQuery] string? left = null, [FromQuery] string? right = null)
+    private static async Task<Results<Ok<Comparison>, StatusCodeHttpResult>> Compare(SaeDbContext db, NpgsqlDataSource database, ArtifactStore artifacts,
+        HttpContext context, [FromQuery] string? left = null, [FromQuery] string? right = null)
     {
         var (first, second) = (await RequireAsync("left", left), await RequireAsync("right", right));
-        if (StoredDocument.NotModified(context, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{first.DocumentSha256} {second.DocumentSha256} compared")))))
+        var tag = SHA256.HashData(Encoding.UTF8.GetBytes($"{first.DocumentSha256} {second.DocumentSha256} compared"));
+        if (StoredDocument.NotModified(context, Convert.ToHexStringLower(tag)))
             return TypedResults.StatusCode(StatusCodes.Status304NotModified);
         return TypedResults.Ok(JobComparison.Of(await ReadAsync(first), await ReadAsync(second)));
 

@@ -27,8 +27,10 @@ public static class ExportEndpoints
 
     public static void MapExports(this RouteGroupBuilder jobs)
     {
-        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport").WithSummary("A result as a file: layers.json; features, cells or probes as .csv or .parquet; split.json, words.csv, alignment.csv")
-            .WithDescription("features has a row for every feature and task, cells for every layer and label, probes for every layer, task and label. docs/exports.md explains the columns.")
+        jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport")
+            .WithSummary("A result as a file: layers.json; features, cells or probes as .csv or .parquet; split.json, words.csv, alignment.csv")
+            .WithDescription("features has a row for every feature and task, cells for every layer and label, probes for every layer, task and label. " +
+                "docs/exports.md explains the columns.")
             .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv", Parquet).Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
         jobs.MapGet("/{id:guid}/layers/{layer:int}/sae", GetSae).WithName("GetSae")
             .WithSummary("The trained autoencoder in SAELens layout: a zip of cfg.json and sae_weights.safetensors")
