@@ -10,8 +10,8 @@ public static class JobModes
     public static bool Untrained(string mode) => mode is "full" or "thorough";
 
     /// <summary>
-    /// Whether so does the model with trained embeddings and permuted blocks: what embeddings alone give. Not where the layer is the embedding itself, which is the
-    /// trained one there.
+    /// Whether so does the model with trained embeddings and permuted blocks: what embeddings alone give. Not where the layer is the embedding itself, which
+    /// is the trained one there.
     /// </summary>
     public static bool Permuted(string mode, string hook, int layer) => mode == "thorough" && layer > (hook == "resid_pre" ? 1 : 0);
 

@@ -26,7 +26,8 @@ internal static class JobShapes
     public static int PermutedLayers(JobSize size)
     {
         var request = size.Request;
-        return (request.Layers?.Layers ?? [.. Enumerable.Range(0, size.Layers)]).Count(layer => JobModes.Permuted(request.Mode!, request.Hook ?? "resid_post", layer));
+        var layers = request.Layers?.Layers ?? [.. Enumerable.Range(0, size.Layers)];
+        return layers.Count(layer => JobModes.Permuted(request.Mode!, request.Hook ?? "resid_post", layer));
     }
 
     /// <summary>

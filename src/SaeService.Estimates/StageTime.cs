@@ -66,7 +66,8 @@ internal static class StageTime
     private static double Components(JobSize size, double cores)
     {
         double d = size.Model.DModel, c = Math.Min(d, JobShapes.MostComponents), n = Math.Min(size.Tokens, JobShapes.MostVectors);
-        return Math.Min(size.Tokens, JobShapes.MostTokens) * d * d / (CovarianceRate * cores) + 60 * (4 * n * c * c / (ProductRate * cores) + 10 * c * c * c / 10e9);
+        return Math.Min(size.Tokens, JobShapes.MostTokens) * d * d / (CovarianceRate * cores)
+            + 60 * (4 * n * c * c / (ProductRate * cores) + 10 * c * c * c / 10e9);
     }
 
     /// <summary>What is measured of information, in units of the linear probe with its controls: as it was on 20 000 words of 768 dimensions and 17 labels.</summary>

@@ -59,7 +59,9 @@ public sealed record LayerEvidence
 }
 
 /// <param name="Name">One of <see cref="DictionaryNames"/>.</param>
-/// <param name="Matched">What it has in common with the autoencoder: <see cref="DictionaryNames.MatchedByWord"/> or <see cref="DictionaryNames.MatchedByFeature"/>.</param>
+/// <param name="Matched">
+/// What it has in common with the autoencoder: <see cref="DictionaryNames.MatchedByWord"/> or <see cref="DictionaryNames.MatchedByFeature"/>.
+/// </param>
 public sealed record MadeDictionary(string Name, string Matched)
 {
     /// <summary>Of an autoencoder, on the layer's own held-out tokens.</summary>

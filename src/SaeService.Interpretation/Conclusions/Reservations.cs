@@ -17,7 +17,8 @@ internal static class Reservations
         ["detection"] = "accuracy of 'a word of the window carries the label' as a prediction of where a feature fires, on as many windows where it does as where not",
         ["distinguishes"] = "excess here minus the mean over the layers measured: the residual stream carries all forward, so encoding sets none apart",
         ["encodes"] = "the layer has separate features for the label: words on which any consistent feature fires, against words with the label, by F1",
-        ["established"] = "a consistent feature; union F1 above random directions, word-form detectors and, where it was run, the untrained model; information above word forms and a control task",
+        ["established"] = "a consistent feature; union F1 above random directions, word-form detectors and, where it was run, the untrained model; "
+            + "information above word forms and a control task",
         ["excess"] = "union F1 minus that of the best baseline",
         ["expected layer"] = "mean layer at which information is gained, from the embedding up",
         ["feature"] = "a latent of the layer's sparse autoencoder",
@@ -55,7 +56,8 @@ internal static class Reservations
         if (evidence.Layers.All(l => l.Untrained.Count == 0))
             caveats.Add("The untrained model is not among the baselines of this mode: what architecture and tokenizer give for nothing is not taken out.");
         else if (evidence.Layers.All(l => l.Untrained.Count < 2))
-            caveats.Add($"Mode {evidence.Mode}: of untrained models only the one with fresh weights was run; trained embeddings under permuted blocks may do better.");
+            caveats.Add($"Mode {evidence.Mode}: of untrained models only the one with fresh weights was run; "
+                + "trained embeddings under permuted blocks may do better.");
         if (evidence.Layers.Any(l => l.Dictionaries.Count == 0))
             caveats.Add($"Mode {evidence.Mode}: neurons, PCA, ICA and untrained autoencoders were not run beside the autoencoder.");
         foreach (var layer in evidence.Layers)
