@@ -20,7 +20,11 @@ internal readonly record struct BatchMeasures(double SquaredError, double AuxLos
 /// </remarks>
 internal sealed unsafe class SaeGradient
 {
-    private const int RowBlock = 64, LatentBlock = 32, GroupLatents = 32, RowChunk = 128;
+    private const int LatentBlock = 32;
+
+    /// <summary>Rows that a phase takes at a time.</summary>
+    public const int RowBlock = 64;
+
     private readonly SaeParameters p;
     private readonly SaeTrainingSettings settings;
     private readonly Lanes lanes;
@@ -32,21 +36,9 @@ internal sealed unsafe class SaeGradient
     private readonly AlignedBuffer<float> errors;            // [prefixes, B, stride], sum of e_m from m on
     private readonly AlignedBuffer<float> errorSums;         // [prefixes, row blocks, stride], their sums over rows
     private readonly AlignedBuffer<float> encoderShare;      // [latent blocks, stride], sum_f dL/db_enc[f] W_enc[f]
-    private readonly double[] squares, auxSquares, smallest; // a row block each
+    private readonly double[] squares, smallest;             // a row block each
     private readonly double[] norms;                         // a latent block each
-    private AuxiliaryBuffers? aux;
-
-    /// <summary>Only needed, and only allocated, once a latent has died.</summary>
-    private sealed class AuxiliaryBuffers(SaeTrainingSettings s, int stride, Lanes lanes)
-    {
-        public readonly TopKEncoder Encoder = new(stride, s.DSae, s.AuxK, s.BatchTokens, lanes);
-        public readonly ActiveRows Active = new(s.BatchTokens, s.AuxK);
-        public readonly LatentIndex Index = new(s.DSae, s.BatchTokens, s.AuxK, lanes);
-        public readonly AlignedBuffer<float> Error = new((long)s.BatchTokens * stride);   // [B, stride], ê + e
-        public readonly int[] Cursor = new int[s.DSae];                                   // [dead], into the index
-
-        public bool Fired(int latent) => Index.Start.Pointer[latent + 1] > Index.Start.Pointer[latent];
-    }
+    private AuxiliaryLoss? aux;                              // only needed, and only allocated, once a latent has died
 
     public SaeGradient(SaeTrainingSettings settings, SaeParameters parameters, Lanes lanes)
     {
@@ -63,7 +55,7 @@ internal sealed unsafe class SaeGradient
         errors = new((long)prefixes.Length * batch * stride);
         errorSums = new((long)prefixes.Length * rowBlocks * stride);
         encoderShare = new((long)latentBlocks * stride);
-        (squares, auxSquares, smallest, norms) = (new double[rowBlocks], new double[rowBlocks], new double[rowBlocks], new double[latentBlocks]);
+        (squares, smallest, norms) = (new double[rowBlocks], new double[rowBlocks], new double[latentBlocks]);
         Touched = new bool[p.DSae];
     }
 
@@ -93,10 +85,10 @@ internal sealed unsafe class SaeGradient
         var (auxLoss, auxGradient) = (0.0, 0f);
         if (dead.Length > 0 && settings.AuxCoefficient > 0)
         {
-            aux ??= new(settings, stride, lanes);
+            aux ??= new(settings, p, lanes);
             var auxRows = Math.Min(rows, settings.AuxTokens(dead.Length));
             var residual = ResidualVariance(auxRows);
-            var auxSquared = ReconstructResidual(x, auxRows, dead);
+            var auxSquared = aux.Reconstruct(x, auxRows, ErrorOf(prefixes.Length - 1), dead);
             if (residual > 0 && auxSquared / residual is var ratio && double.IsFinite(ratio))
                 (auxLoss, auxGradient) = (ratio, (float)(2 * settings.AuxCoefficient / residual));
         }
@@ -178,64 +170,11 @@ internal sealed unsafe class SaeGradient
         return Sum(squares, blocks) - meanSquare;
     }
 
-    /// <summary>ê + e of the dead latents' top k_aux; returns its squared sum.</summary>
-    private double ReconstructResidual(float* x, int rows, ReadOnlySpan<int> dead)
-    {
-        var a = aux!;
-        var active = a.Active;
-        var error = ErrorOf(prefixes.Length - 1);
-        fixed (int* selected = dead)
-        {
-            a.Encoder.Pack(p.WEnc.Pointer, p.BEnc.Pointer, dead.Length, selected);
-            a.Encoder.Encode(x, rows, active);
-            var names = selected;
-            var deadCount = dead.Length;
-            lanes.For(Blocks(rows, RowBlock), (block, _) =>
-            {
-                var square = 0.0;
-                var (from, to) = (block * RowBlock, Math.Min(rows, (block + 1) * RowBlock));
-                for (var i = from; i < to; i++)
-                {
-                    foreach (ref var latent in active.IndicesOf(i))
-                        latent = names[latent];
-                    new ReadOnlySpan<float>(error + (long)i * stride, stride).CopyTo(a.Error.Slice((long)i * stride, stride));
-                }
-                // A group of latents at a time for all rows of the block, whose weights then stay in the cache: a row has many of them.
-                Span<int> cursor = stackalloc int[RowBlock];
-                cursor.Clear();
-                for (var group = 0; group < deadCount; group += GroupLatents)
-                {
-                    var last = names[Math.Min(group + GroupLatents, deadCount) - 1];
-                    for (var i = from; i < to; i++)
-                    {
-                        var (first, start) = (active.Start.Pointer[i], cursor[i - from]);
-                        var end = start;
-                        while (end < active.Count.Pointer[i] && active.Index.Pointer[first + end] <= last)
-                            end++;
-                        cursor[i - from] = end;
-                        var e = a.Error.Pointer + (long)i * stride;
-                        if (end > start)
-                            RowKernel.Decode(active.Index.Pointer + first + start, active.Value.Pointer + first + start, end - start, p.WDec.Pointer, e, 1, e,
-                                stride);
-                    }
-                }
-                for (var i = from; i < to; i++)
-                {
-                    var e = a.Error.Pointer + (long)i * stride;
-                    square += RowKernel.Dot(e, e, stride);
-                }
-                auxSquares[block] = square;
-            });
-        }
-        a.Index.Build(active, rows);
-        return Sum(auxSquares, Blocks(rows, RowBlock));
-    }
-
     /// <returns>The global norm of the gradient.</returns>
     private double Backward(float* x, int rows, float meanGradient, float auxGradient, ReadOnlySpan<int> dead)
     {
         if (auxGradient != 0)
-            BackwardOfResidual(x, Math.Min(rows, settings.AuxTokens(dead.Length)), auxGradient, dead);
+            aux!.Backward(x, Math.Min(rows, settings.AuxTokens(dead.Length)), auxGradient, dead, Gradient);
         lanes.For(Blocks(p.DSae, LatentBlock), (block, _) =>
         {
             var share = encoderShare.Pointer + (long)block * stride;
@@ -253,9 +192,9 @@ internal sealed unsafe class SaeGradient
                 float* wEnc = p.WEnc.Pointer + (long)f * stride, wDec = p.WDec.Pointer + (long)f * stride;
                 float* gEnc = Gradient.WEnc.Pointer + (long)f * stride, gDec = Gradient.WDec.Pointer + (long)f * stride;
                 if (!ofResidual)
-                    Clear(f);
+                    Clear(Gradient, f);
                 var (from, to) = (index.Start.Pointer[f], index.Start.Pointer[f + 1]);
-                Gradient.BEnc.Pointer[f] += Accumulate(index, from, to, ErrorOf(prefix), meanGradient, x, wDec, gEnc, gDec);
+                Gradient.BEnc.Pointer[f] += Accumulate(index, from, to, ErrorOf(prefix), meanGradient, x, wDec, gEnc, gDec, stride);
                 RowKernel.AddScaled(share, Gradient.BEnc.Pointer[f], wEnc, stride);
                 if (ProjectDecoder)
                     RowKernel.AddScaled(gDec, -RowKernel.Dot(gDec, wDec, stride), wDec, stride);
@@ -279,50 +218,15 @@ internal sealed unsafe class SaeGradient
         return Math.Sqrt(total);
     }
 
-    /// <summary>
-    /// The auxiliary loss's share, into cleared gradients. A dead latent takes part in the residual of hundreds of tokens, each of which many dead
-    /// latents share: so a chunk of tokens at a time for a lane's whole range of latents, while the tokens' rows are in its cache.
-    /// </summary>
-    private void BackwardOfResidual(float* x, int rows, float auxGradient, ReadOnlySpan<int> dead)
+    public static void Clear(SaeParameters gradient, int f)
     {
-        var a = aux!;
-        var range = Blocks(dead.Length, 4 * lanes.Count);
-        fixed (int* names = dead)
-        {
-            var latents = names;
-            var count = dead.Length;
-            lanes.For(Blocks(count, range), (block, _) =>
-            {
-                var (first, last) = (block * range, Math.Min(count, (block + 1) * range));
-                for (var i = first; i < last; i++)
-                {
-                    Clear(latents[i]);
-                    a.Cursor[i] = a.Index.Start.Pointer[latents[i]];
-                }
-                for (var end = RowChunk; end - RowChunk < rows; end += RowChunk)
-                    for (var i = first; i < last; i++)
-                    {
-                        var (f, from) = (latents[i], a.Cursor[i]);
-                        var to = from;
-                        while (to < a.Index.Start.Pointer[f + 1] && a.Index.Row.Pointer[to] < end)
-                            to++;
-                        a.Cursor[i] = to;
-                        Gradient.BEnc.Pointer[f] += Accumulate(a.Index, from, to, a.Error.Pointer, auxGradient, x, p.WDec.Pointer + (long)f * stride,
-                            Gradient.WEnc.Pointer + (long)f * stride, Gradient.WDec.Pointer + (long)f * stride);
-                    }
-            });
-        }
-    }
-
-    private void Clear(int f)
-    {
-        Gradient.WEnc.Slice((long)f * stride, stride).Clear();
-        Gradient.WDec.Slice((long)f * stride, stride).Clear();
-        Gradient.BEnc.Pointer[f] = 0;
+        gradient.WEnc.Slice((long)f * gradient.Stride, gradient.Stride).Clear();
+        gradient.WDec.Slice((long)f * gradient.Stride, gradient.Stride).Clear();
+        gradient.BEnc.Pointer[f] = 0;
     }
 
     /// <summary>Adds some of a latent's entries to its gradient rows; returns dL/db_enc. <paramref name="c"/> times an error row is the gradient there.</summary>
-    private float Accumulate(LatentIndex entries, int i, int end, float* errors, float c, float* x, float* wDec, float* gEnc, float* gDec)
+    public static float Accumulate(LatentIndex entries, int i, int end, float* errors, float c, float* x, float* wDec, float* gEnc, float* gDec, int stride)
     {
         var row = entries.Row.Pointer;
         var value = entries.Value.Pointer;
@@ -346,9 +250,9 @@ internal sealed unsafe class SaeGradient
         return bias;
     }
 
-    private static int Blocks(int items, int size) => (items + size - 1) / size;
+    public static int Blocks(int items, int size) => (items + size - 1) / size;
 
-    private static double Sum(double[] parts, int count)
+    public static double Sum(double[] parts, int count)
     {
         var sum = 0.0;
         for (var i = 0; i < count; i++)
