@@ -24,7 +24,7 @@ public sealed partial class HouseTests
         ["Storage"] = ["Contracts", "EF"],
         ["Queueing"] = ["Contracts", "Storage", "Hangfire"],
         ["Pipeline"] = ["Contracts", "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Interpretation", "Estimates", "Sources", "Storage", "Queueing"],
-        ["Worker"] = ["Pipeline", "AspNetCore"],
+        ["Worker"] = ["Pipeline", "Sample", "AspNetCore"],
         ["Api"] = ["Contracts", "Autoencoders", "Checkpoints", "Corpora", "Estimates", "Sources", "Storage", "Queueing", "Hangfire", "EF", "AspNetCore"],
         ["Cli"] = ["Contracts", "Checkpoints", "Corpora", "Autoencoders", "Storage", "Queueing", "Api (started)", "Worker (started)"],
         ["Sample"] = ["Transformers", "Corpora", "Checkpoints"],
