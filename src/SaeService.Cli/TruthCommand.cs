@@ -17,7 +17,7 @@ internal static class TruthCommand
         var runs = new Option<int>("--runs") { Description = "Null runs: whole analyses in which there is nothing to find", DefaultValueFactory = _ => 200 };
         var seed = new Option<int>("--seed") { Description = "Of planted languages and null runs", DefaultValueFactory = _ => 1 };
         var skipSample = new Option<bool>("--skip-sample") { Description = "Leave the bundled sample out, and with it the private service" };
-        var document = new Option<FileInfo?>("--document") { Description = "Hold this document of the bundled sample against its grammar, instead of analysing the sample anew" };
+        var document = new Option<FileInfo?>("--document") { Description = "Hold this document of the bundled sample against its grammar, and check nothing else" };
         var home = new Option<DirectoryInfo?>("--home") { Description = "Folder of the private cluster, artifacts and logs; absent: a temporary one" };
         var json = new Option<FileInfo?>("--json")
         {
@@ -36,11 +36,15 @@ internal static class TruthCommand
             if (parsed.GetValue(document) is { Exists: false } missing)
                 throw new CliException($"--document: there is no file {missing.FullName}");
             var (file, machine) = (parsed.GetValue(json), parsed.GetResult(json) is { Implicit: false } && parsed.GetValue(json) is null);
-            var checks = await ChecksAsync(["truth", Text(count), Text(parsed.GetValue(seed))], ct);
-            if (!parsed.GetValue(skipSample))
-                checks.AddRange(parsed.GetValue(document) is { } given
-                    ? await ChecksAsync(["truth-sample", given.FullName], ct)
-                    : await SampleAsync(parsed.GetValue(home)?.FullName, ct));
+            List<TruthCheck> checks;
+            if (parsed.GetValue(document) is { } given)
+                checks = await ChecksAsync(["truth-sample", given.FullName], ct);
+            else
+            {
+                checks = await ChecksAsync(["truth", Text(count), Text(parsed.GetValue(seed))], ct);
+                if (!parsed.GetValue(skipSample))
+                    checks.AddRange(await SampleAsync(parsed.GetValue(home)?.FullName, ct));
+            }
             var report = TruthReport.Of(checks);
             if (file is not null)
                 await File.WriteAllTextAsync(file.FullName, JsonSerializer.Serialize(report, Wire.IndentedJson), ct);

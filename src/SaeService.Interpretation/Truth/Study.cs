@@ -39,27 +39,38 @@ public sealed class Study
 
     /// <param name="dimension">Of the vectors.</param>
     /// <param name="cancel">Stops between two steps.</param>
-    public static Study Run(LabelledWords words, IReadOnlyList<StudyLayer> layers, int dimension, StudyRules rules, CancellationToken cancel = default)
+    /// <param name="begins">Told the name of each step: <c>inform</c>, <c>label</c>, <c>control</c> or <c>conclude</c>.</param>
+    public static Study Run(LabelledWords words, IReadOnlyList<StudyLayer> layers, int dimension, StudyRules rules, CancellationToken cancel = default,
+        Action<string>? begins = null)
     {
+        begins?.Invoke("inform");
         var chosen = words.Tasks.ToDictionary(t => t.Task, t => ProbeWords.Choose(words, t, rules.Information.MaxTrainWords, rules.Information.Seed));
         var reference = layers[layers.Count / 2];
         var lambdas = words.Tasks.ToDictionary(t => t.Task, t =>
             VInformation.ChooseLambda(words, t, chosen[t.Task], dimension, reference.Vectors, rules.Information, cancel).Lambda);
+        begins?.Invoke("label");
         var labellings = layers.Select(l => FeatureLabeller.Run(l.Codes, words, rules.Labels, rules.Threads)).ToArray();
         var evidence = layers.Select((layer, n) =>
         {
             cancel.ThrowIfCancellationRequested();
-            var random = RandomDirections.Codes(Centred(layer.Vectors, words.Count, dimension), dimension, layer.Codes, rules.Labels.Seed);
+            begins?.Invoke("control");
+            var directions = RandomDirections.Codes(Centred(layer.Vectors, words.Count, dimension), dimension, layer.Codes, rules.Labels.Seed);
+            begins?.Invoke("label");
+            var random = FeatureLabeller.Run(directions, words, rules.Labels, rules.Threads).Layer;
+            begins?.Invoke("inform");
             return new LayerEvidence
             {
                 Layer = layer.Layer,
                 HookPoint = layer.Layer == 0 ? "embed" : $"blocks.{layer.Layer - 1}.resid_post",
                 Autoencoder = labellings[n].Layer,
-                Random = [FeatureLabeller.Run(random, words, rules.Labels, rules.Threads).Layer],
+                Random = [random],
                 Information = [.. words.Tasks.Select(t => VInformation.Measure(words, t, chosen[t.Task], layer.Layer, dimension, layer.Vectors, lambdas[t.Task],
                     rules.Information, cancel: cancel))],
             };
         }).ToArray();
+        begins?.Invoke("label");
+        var tokenTypes = FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules.Labels, rules.Threads).Layer;
+        begins?.Invoke("conclude");
         var document = Conclusion.Build(new Evidence
         {
             Id = Guid.Empty,
@@ -69,7 +80,7 @@ public sealed class Study
             Words = words,
             Rules = rules.Labels,
             Layers = evidence,
-            TokenTypes = FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules.Labels, rules.Threads).Layer,
+            TokenTypes = tokenTypes,
             Mode = "quick",
         });
         return new Study(labellings, evidence, document);
