@@ -4,6 +4,7 @@ using SaeService.Interpretation;
 using SaeService.Interpretation.Information;
 using SaeService.TestSupport;
 using CounterRandom = SaeService.Interpretation.Statistics.CounterRandom;
+using Part = SaeService.Interpretation.Part;
 
 namespace SaeService.Benchmarks;
 
