@@ -11,7 +11,7 @@ namespace SaeService.Cli;
 /// <summary><c>sae bench toy</c>: how well the trainer finds dictionaries that are known.</summary>
 internal static class BenchCommands
 {
-    public static Command Create() => new("bench", "Quality of the autoencoders where the truth is known") { Toy() };
+    public static Command Create() => new("bench", "Quality of the autoencoders and of what is said of them, where the truth is known") { Toy(), TruthCommand.Create() };
 
     private static Command Toy()
     {

@@ -43,14 +43,13 @@ public static class LocalCommands
         {
             await using var service = await StartAsync(parsed, ct);
             using var client = new ServiceClient(service.Address);
-            // The sample is small and simple: a quarter of the usual training and a third of the probes' words show the same.
-            var sample = parsed.GetValue(model) == "sample";
+            var (brief, sample) = (SampleJob(), parsed.GetValue(model) == "sample");
             var request = new JobRequest
             {
                 Model = new(parsed.GetValue(model)!),
                 Dataset = new(parsed.GetValue(dataset)!, parsed.GetValue(split)),
-                Sae = new SaeSettings { TrainTokens = parsed.GetValue(tokens) ?? (sample ? 500_000 : null) },
-                Information = sample ? new InformationSettings { MaxTrainWords = 7_000 } : null,
+                Sae = parsed.GetValue(tokens) is { } asked ? new SaeSettings { TrainTokens = asked } : sample ? brief.Sae : new SaeSettings(),
+                Information = sample ? brief.Information : null,
             };
             AnsiConsole.MarkupLineInterpolated($"[bold]POST {service.Address}v1/jobs[/]");
             AnsiConsole.WriteLine(JsonSerializer.Serialize(request, s_brief));
@@ -72,6 +71,16 @@ public static class LocalCommands
         });
         return command;
     }
+
+    /// <summary>The bundled sample is small and simple: a quarter of the usual training and a third of the probes' words show the same.</summary>
+    internal static JobRequest SampleJob(string? mode = null) => new()
+    {
+        Model = new("sample"),
+        Dataset = new("sample"),
+        Mode = mode,
+        Sae = new SaeSettings { TrainTokens = 500_000 },
+        Information = new InformationSettings { MaxTrainWords = 7_000 },
+    };
 
     private static readonly JsonSerializerOptions s_brief = new(Wire.IndentedJson) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 

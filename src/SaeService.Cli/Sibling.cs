@@ -28,6 +28,25 @@ internal static class Sibling
         return new ProcessStartInfo(muxer, [assembly, .. arguments]) { UseShellExecute = false };
     }
 
+    /// <summary>Runs it to its end, and gives its exit status and what it wrote to standard output; what it writes to standard error passes through.</summary>
+    public static async Task<(int Status, string Output)> CaptureAsync(string name, string[] arguments, CancellationToken ct)
+    {
+        var start = Start(Find(name), arguments);
+        start.RedirectStandardOutput = true;
+        using var process = Process.Start(start)!;
+        try
+        {
+            var output = await process.StandardOutput.ReadToEndAsync(ct);
+            await process.WaitForExitAsync(ct);
+            return (process.ExitCode, output);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw;
+        }
+    }
+
     /// <summary>Runs it to its end on this process's console, and gives its exit status.</summary>
     public static async Task<int> RunAsync(string name, string[] arguments, CancellationToken ct)
     {

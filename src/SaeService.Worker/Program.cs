@@ -9,6 +9,8 @@ using Serilog.Formatting.Compact;
 // A worker: takes stages off the queue, one at a time, and is the only process that loads libtorch.
 if (args is [VerifyModel.Verb, .. var verify])
     return VerifyModel.Run(verify);
+if (args is [TruthVerbs.Truth or TruthVerbs.Sample, .. var known])
+    return TruthVerbs.Run(args[0], known);
 var builder = WebApplication.CreateBuilder(args);
 builder.Services.AddSerilog((_, log) =>
 {

@@ -26,7 +26,7 @@ public sealed partial class HouseTests
         ["Queueing"] = ["Contracts", "Storage", "Hangfire"],
         ["Pipeline"] = ["Contracts", "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Autoencoders.Torch", "Interpretation", "Estimates", "Sources", "Storage",
             "Queueing"],
-        ["Worker"] = ["Pipeline", "AspNetCore"],
+        ["Worker"] = ["Pipeline", "Sample", "AspNetCore"],
         ["Api"] = ["Contracts", "Autoencoders", "Checkpoints", "Corpora", "Estimates", "Sources", "Storage", "Queueing", "Hangfire", "EF", "AspNetCore"],
         ["Cli"] = ["Contracts", "Checkpoints", "Corpora", "Autoencoders", "Storage", "Queueing", "Api (started)", "Worker (started)"],
         ["Sample"] = ["Transformers", "Corpora", "Checkpoints"],

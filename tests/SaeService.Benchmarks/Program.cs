@@ -22,6 +22,9 @@ switch (args)
         Report.Write(SaeStepBenchmark.Run(rounds: 9, After("--size") is { } size ? int.Parse(size, CultureInfo.InvariantCulture) : null, options.Contains("--ours"),
             After("--device")), After("--json"));
         return 0;
+    case ["scale", ..] when args.Length == 1 || json is not null:
+        Report.Write(ScaleBenchmark.Run(), json);
+        return 0;
     default:
         Console.Error.WriteLine("""
             capture [--json FILE]     tokens a second of capture beside those of its matrix products alone
@@ -30,6 +33,7 @@ switch (args)
             sae-step [--json FILE]    a training step beside the encoder's matrix product alone, dense autograd and a sparse step in libtorch
                                       (--size 0, 1 or 2: one of the sizes; --ours: without the two peers; --device cuda:0: all of it there,
                                       in libtorch's operators)
+            scale [--json FILE]       labels, controls, information and conclusion from 10^4 to 10^6 words: seconds, memory, and the exponents of both
             tokenizers [--json FILE]  megabytes a second of every tokenizer of the shared data
             """);
         return 2;

@@ -7,20 +7,21 @@ namespace SaeService.EndToEnd.Tests;
 /// <summary>The main job from the outside, as processes: command line, private cluster, interface, worker.</summary>
 public sealed class MainJobTests
 {
-    private const string Request = """
+    internal const string Request = """
         { "model": { "id": "sample" }, "dataset": { "id": "sample", "max_words": 9000 }, "layers": [0, 3], "mode": "quick",
           "sae": { "train_tokens": 200000 }, "information": { "max_train_words": 3000, "bootstrap_samples": 200 } }
         """;
 
-    private static CancellationToken Patience(int minutes = 5) =>
+    internal static CancellationToken Patience(int minutes = 5) =>
         CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken, new CancellationTokenSource(TimeSpan.FromMinutes(minutes)).Token).Token;
 
     private static string AddressIn(string output) =>
         output.Split('\n').Select(l => l.Trim()).First(l => l.StartsWith("Swagger UI", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[2].Replace("/swagger", "");
 
-    private static async Task<(SaeCommand Service, Client Client)> UpAsync(string home, CancellationToken ct, bool keepHome = false, IReadOnlyDictionary<string, string>? environment = null)
+    internal static async Task<(SaeCommand Service, Client Client)> UpAsync(string home, CancellationToken ct, bool keepHome = false, IReadOnlyDictionary<string, string>? environment = null,
+        params string[] arguments)
     {
-        var service = SaeCommand.Start(home, ["up", "--port", "0"], keepHome, environment);
+        var service = SaeCommand.Start(home, ["up", "--port", "0", .. arguments], keepHome, environment);
         return (service, new Client(AddressIn(await service.WaitForOutputAsync("Ctrl-C stops it", ct))));
     }
 
@@ -61,6 +62,7 @@ public sealed class MainJobTests
             Assert.InRange(Of("decoder_cosine_max"), 0.1, 1);
         }
         Assert.Empty(demo.LeftBehind());
+        await TruthTests.HoldAgainstTheGrammarAsync(file, Patience());
     }
 
     [Fact]
