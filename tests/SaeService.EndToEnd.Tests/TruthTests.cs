@@ -24,8 +24,8 @@ public sealed class TruthTests
     }
 
     /// <summary>
-    /// One thread a worker: libtorch's own matrix products, which capture is made of, differ in the last digits with the number of threads they are given. Everything
-    /// after capture does not depend on it.
+    /// One thread a worker, so that only the number of workers differs. With a worker of two threads against one of a single thread the autoencoder of layer 3 comes out
+    /// with other weights (layer 0's and all information stay the same bits): the number of threads of a worker is not yet free of consequences.
     /// </summary>
     [Fact]
     public async Task Documents_are_the_same_from_one_worker_and_from_two()
