@@ -61,7 +61,8 @@ public static class Traps
             study.Document.Tasks.Sum(t => t.Profiles.Count(p => p.Label is "obj" or "patient" && p.Aliases.Count > 0)), 0);
         var plain = study.Document.Layers[0].Summary.Plain;
         yield return TruthCheck.Exactly("alias trap: times the summary tells it",
-            (plain.Contains("dep:nsubj", StringComparison.Ordinal) ? 1 : 0) + (plain.Contains("role:agent", StringComparison.Ordinal) ? 1 : 0), 1) with { Note = plain };
+            (plain.Contains("dep:nsubj", StringComparison.Ordinal) ? 1 : 0) + (plain.Contains("role:agent", StringComparison.Ordinal) ? 1 : 0), 1) with
+        { Note = plain };
     }
 
     private static PlantedLanguage Language(int seed) => new(new PlantedSettings(60, 10 * PlantedSettings.SentenceWords, seed));
