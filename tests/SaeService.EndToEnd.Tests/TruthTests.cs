@@ -24,8 +24,8 @@ public sealed class TruthTests
     }
 
     /// <summary>
-    /// One thread a worker, so that only the number of workers differs. With a worker of two threads against one of a single thread the autoencoder of layer 3 comes out
-    /// with other weights (layer 0's and all information stay the same bits): the number of threads of a worker is not yet free of consequences.
+    /// One thread a worker, so that only the number of workers differs: on another number of threads libtorch's products and attention round otherwise where a tensor's
+    /// rows do not divide evenly, and vectors of inner layers have other last bits.
     /// </summary>
     [Fact]
     public async Task Documents_are_the_same_from_one_worker_and_from_two()
