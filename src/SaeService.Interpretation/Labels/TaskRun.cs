@@ -92,7 +92,10 @@ internal sealed class TaskRun
             });
         }
         return new TaskLabelling(_task.Labels.Task, _tests, consistent, labels,
-            SplitLabels.Compare(_task.Labels.Task, Measures.Where(m => m is not null).Select(m => m!.Halves), _task.Count, _rules)) { ConsistencyHistogram = Histogram() };
+            SplitLabels.Compare(_task.Labels.Task, Measures.Where(m => m is not null).Select(m => m!.Halves), _task.Count, _rules))
+        {
+            ConsistencyHistogram = Histogram(),
+        };
     }
 
     private int[] Histogram()
