@@ -29,7 +29,7 @@ internal static class StageMemory
         var capture = corpus + 5 * tokens * size.Layers + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value));
         var trained = JobShapes.ComparableSae(size);
         var training = filters + SaeMemory.Training(trained, worker.Threads) + SaeMemory.Judging(trained, worker.Threads);
-        var matching = labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * words * 4) + 4 * words * worker.Threads + f * GarbageOfRandomLatent;
+        var matching = labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * Math.Min(words, 2048) * 4) + 2 * f * d * 4 + f * GarbageOfRandomLatent;
         var of = new Dictionary<StageKind, long>
         {
             [StageKind.Prepare] = Bytes(2 * corpus + Tokenizer(size)),

@@ -45,37 +45,91 @@ public static class MatchedCodes
     }
 
     /// <summary>Feature j fires on the <c>densities[j]</c> words with its highest projections; of equal ones on the earlier.</summary>
+    /// <remarks>One pass over the words: each feature keeps its highest projections so far, so memory is that of the result and time grows as the words do.</remarks>
     /// <param name="d">Dimensions of a vector.</param>
     /// <param name="rows">Words.</param>
-    /// <param name="bytes">Bound on the projections held at once; directions are taken in chunks that fit.</param>
+    /// <param name="bytes">Bound on the projections held at once; words are taken in blocks that fit.</param>
     public static SparseCodes ByDensity(DenseDictionary dictionary, ReadRows read, int d, int rows, ReadOnlyMemory<int> densities, long bytes = 64L << 20)
     {
-        if (densities.Length != dictionary.Features)
-            throw new ArgumentException($"{densities.Length} densities for {dictionary.Features} features", nameof(densities));
-        var chunk = (int)Math.Clamp(bytes / (4L * Math.Max(1, rows)), 1, dictionary.Features);
-        var start = new int[dictionary.Features + 1];
-        var words = new List<int>();
-        var values = new List<float>();
-        // In memory of its own, which is free again at once and not when the collector comes to it.
-        using var projections = empty(chunk, rows); // [chunk, N]
-        for (var first = 0; first < dictionary.Features; first += chunk)
+        var features = dictionary.Features;
+        if (densities.Length != features)
+            throw new ArgumentException($"{densities.Length} densities for {features} features", nameof(densities));
+        using var inference = no_grad();
+        using var scope = NewDisposeScope();
+        var w = tensor(dictionary.Directions(0, features), [features, d]).clone(); // [F, d], in memory that is aligned
+        var block = (int)Math.Clamp(bytes / (4L * features), 1, RowsABlock);
+        var vectors = new float[Math.Min(block, Math.Max(1, rows)) * d];
+        var highest = Array.ConvertAll(densities.ToArray(), density => new HighestSoFar(density));
+        for (var first = 0; first < rows; first += block)
         {
-            var count = Math.Min(chunk, dictionary.Features - first);
-            Project(read, d, rows, dictionary.Directions(first, count), count, projections);
-            var fired = new (int[] Words, float[] Values)[count];
-            Parallel.For(0, count, () => new float[rows], (n, _, scratch) =>
+            using var step = NewDisposeScope();
+            var (from, n) = (first, Math.Min(block, rows - first));
+            var projections = w.mm(Block(read, from, n, d, vectors).t()); // [F, n]
+            Parallel.For(0, features, feature => highest[feature].Add(from, MemoryMarshal.Cast<byte, float>(projections.bytes).Slice(feature * n, n)));
+        }
+        Parallel.ForEach(highest, h => h.Narrow());
+        var start = new int[features + 1];
+        for (var feature = 0; feature < features; feature++)
+            start[feature + 1] = start[feature] + highest[feature].Count;
+        var (words, values) = (new int[start[^1]], new float[start[^1]]);
+        for (var feature = 0; feature < features; feature++)
+            highest[feature].CopyTo(words.AsSpan(start[feature]), values.AsSpan(start[feature]));
+        return new FeatureMajorCodes(rows, start, words, values).ToRows();
+    }
+
+    /// <summary>The highest projections of a feature that have gone by, in the order of the words: at most twice as many as are wanted.</summary>
+    private sealed class HighestSoFar(int wanted)
+    {
+        private int[] _words = [];
+        private float[] _values = [];
+        private float _least; // what is not above it can not be among them any more: of equal ones the earlier stay
+
+        public int Count { get; private set; }
+
+        public void Add(int firstWord, ReadOnlySpan<float> projections)
+        {
+            if (wanted == 0)
+                return;
+            for (var i = 0; i < projections.Length; i++)
             {
-                fired[n] = Highest(MemoryMarshal.Cast<byte, float>(projections.bytes).Slice(n * rows, rows), densities.Span[first + n], scratch);
-                return scratch;
-            }, _ => { });
-            for (var n = 0; n < count; n++)
-            {
-                words.AddRange(fired[n].Words);
-                values.AddRange(fired[n].Values);
-                start[first + n + 1] = words.Count;
+                if (!(projections[i] > _least))
+                    continue;
+                if (Count == _words.Length)
+                    Grow();
+                (_words[Count], _values[Count]) = (firstWord + i, projections[i]);
+                Count++;
             }
         }
-        return new FeatureMajorCodes(rows, start, [.. words], [.. values]).ToRows();
+
+        private void Grow()
+        {
+            if (Count >= 2 * wanted)
+                Narrow();
+            else
+            {
+                var size = Math.Min(2 * wanted, Math.Max(16, 2 * Count));
+                Array.Resize(ref _words, size);
+                Array.Resize(ref _values, size);
+            }
+        }
+
+        /// <summary>Keeps as many as are wanted.</summary>
+        public void Narrow()
+        {
+            if (Count <= wanted)
+                return;
+            var (at, values) = Highest(_values.AsSpan(0, Count), wanted, new float[Count]);
+            for (var i = 0; i < at.Length; i++)
+                (_words[i], _values[i]) = (_words[at[i]], values[i]);
+            Count = at.Length;
+            _least = values.Min();
+        }
+
+        public void CopyTo(Span<int> words, Span<float> values)
+        {
+            _words.AsSpan(0, Count).CopyTo(words);
+            _values.AsSpan(0, Count).CopyTo(values);
+        }
     }
 
     /// <summary>On every word the <paramref name="k"/> features with the highest projections fire; of equal ones the earlier.</summary>
@@ -104,20 +158,6 @@ public static class MatchedCodes
                 built.Add(indices, values);
         }
         return built.Build();
-    }
-
-    private static void Project(ReadRows read, int d, int rows, float[] directions, int count, Tensor projections)
-    {
-        using var inference = no_grad();
-        using var scope = NewDisposeScope();
-        var w = tensor(directions, [count, d]).clone(); // [chunk, d], in memory that is aligned
-        var vectors = new float[Math.Min(RowsABlock, rows) * d];
-        for (var first = 0; first < rows; first += RowsABlock)
-        {
-            using var step = NewDisposeScope();
-            var n = Math.Min(RowsABlock, rows - first);
-            projections.narrow(0, 0, count).narrow(1, first, n).copy_(w.mm(Block(read, first, n, d, vectors).t())); // [chunk, n]
-        }
     }
 
     /// <returns>[n, d]</returns>
