@@ -41,6 +41,8 @@ public sealed partial class StageLease : IDisposable
     private readonly Thread _heart;
     private readonly Lock _lock = new();
     private StageInterruption _interruption;
+    private const int MostOvertaken = 8;
+    private readonly List<Progress> _overtaken = []; // said, and followed by something else, since the last beat
     private Progress? _progress;
     private Progress _lastEvent = new(0, null, null, 0);
 
@@ -105,7 +107,13 @@ public sealed partial class StageLease : IDisposable
             message is null ? null : StorableText.Plain(message),
             Environment.TickCount64);
         lock (_lock)
+        {
+            // What is said in passing, that the attempt goes on from a checkpoint, say, must not be lost because something else is said within the same beat.
+            if (_progress is { Message: not null } before && before.Message != progress.Message && before.Message != _lastEvent.Message
+                && _overtaken.Count < MostOvertaken && !_overtaken.Exists(said => said.Message == before.Message))
+                _overtaken.Add(before);
             _progress = progress;
+        }
     }
 
     /// <summary>
@@ -199,7 +207,7 @@ public sealed partial class StageLease : IDisposable
                 Interrupt(StageInterruption.Lost);
                 return false;
             }
-            if (Unsaid() is { } unsaid)
+            foreach (var unsaid in Unsaid())
                 JobTransitions.Emit(db, JobId, "stage.progress", stage, message: unsaid.Message, fraction: unsaid.Fraction);
             await transition(db, job.Value, stage);
             await transaction.CommitAsync(cancellation);
@@ -208,11 +216,11 @@ public sealed partial class StageLease : IDisposable
         return true;
     }
 
-    /// <summary>What the attempt said since its last beat, as it may all be over within one: that it went on from a checkpoint, say.</summary>
-    private Progress? Unsaid()
+    /// <summary>What the attempt said since its last beat, as it may all be over within one.</summary>
+    private List<Progress> Unsaid()
     {
         lock (_lock)
-            return _progress is { Message: not null } progress && progress.Message != _lastEvent.Message ? progress : null;
+            return [.. _overtaken, .. _progress is { Message: not null } progress && progress.Message != _lastEvent.Message ? new[] { progress } : []];
     }
 
     private void StopHeart()
@@ -280,11 +288,29 @@ public sealed partial class StageLease : IDisposable
 
     private void WriteProgress()
     {
-        Progress? progress;
+        List<Progress> said;
         lock (_lock)
-            (progress, _progress) = (_progress, null);
-        if (progress is null)
+        {
+            said = [.. _overtaken, .. _progress is { } latest ? new[] { latest } : []];
+            _overtaken.Clear();
+            _progress = null;
+        }
+        for (var i = 0; i < said.Count; i++)
+        {
+            if (Write(said[i]))
+                continue;
+            lock (_lock)
+            {
+                _progress ??= said[^1];
+                _overtaken.InsertRange(0, said[i..^1]);
+            }
             return;
+        }
+    }
+
+    /// <returns>False where the job is locked by another: later, then.</returns>
+    private bool Write(Progress progress)
+    {
         var withEvent = progress.Fraction - _lastEvent.Fraction >= _options.ProgressEventStep
             || progress.At - _lastEvent.At >= _options.ProgressEventInterval.TotalMilliseconds
             || progress.Message != _lastEvent.Message;
@@ -307,14 +333,11 @@ public sealed partial class StageLease : IDisposable
         command.Parameters.Add(new() { Value = progress.TokensPerSecond ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Double });
         command.Parameters.Add(new() { Value = progress.Message ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
         command.Parameters.Add(new() { Value = withEvent });
-        if ((long)command.ExecuteScalar()! == 1)
-        {
-            if (withEvent)
-                _lastEvent = progress;
-            return;
-        }
-        lock (_lock)
-            _progress ??= progress;
+        if ((long)command.ExecuteScalar()! != 1)
+            return false;
+        if (withEvent)
+            _lastEvent = progress;
+        return true;
     }
 
     private void Interrupt(StageInterruption why)

@@ -179,11 +179,33 @@ public sealed class LeaseTests
         var job = await queue.SubmitAsync();
         using (var lease = await queue.ClaimAsync(job, StageKind.Prepare))
         {
+            lease.ReportProgress(0.4, message: "resumed from the checkpoint");
             lease.ReportProgress(0.5, message: "resumed from the checkpoint");
+            lease.ReportProgress(0.6);
+            lease.ReportProgress(0.7, message: "something else");
             Assert.True(await lease.SucceedAsync([], cancellation: Token));
         }
-        var said = Assert.Single(await queue.Reader.EventsAsync(job, 0, 1000, Token), x => x.Type == "stage.progress");
-        Assert.Equal(("resumed from the checkpoint", 0.5, StageKind.Prepare), (said.Message, said.Fraction, said.Stage));
+        var said = (await queue.Reader.EventsAsync(job, 0, 1000, Token)).Where(x => x.Type == "stage.progress").ToList();
+        Assert.Equal([("resumed from the checkpoint", 0.5), ("something else", 0.7)], said.Select(x => (x.Message, x.Fraction!.Value)));
+        Assert.All(said, x => Assert.Equal(StageKind.Prepare, x.Stage));
+    }
+
+    [Fact]
+    public async Task What_is_said_between_two_beats_and_overtaken_is_an_event_too()
+    {
+        await using var queue = await CreateAsync(new QueueOptions { ProgressInterval = TimeSpan.FromMilliseconds(300) });
+        var job = await queue.SubmitAsync();
+        using var lease = await queue.ClaimAsync(job, StageKind.Prepare);
+        lease.ReportProgress(0.5, message: "resumed from the checkpoint");
+        lease.ReportProgress(0.7, message: "something else");
+        var deadline = Environment.TickCount64 + 20_000;
+        string?[] said = [];
+        while (said.Length < 2 && Environment.TickCount64 < deadline)
+        {
+            await Task.Delay(50, Token);
+            said = [.. (await queue.Reader.EventsAsync(job, 0, 1000, Token)).Where(x => x.Type == "stage.progress").Select(x => x.Message)];
+        }
+        Assert.Equal(["resumed from the checkpoint", "something else"], said);
     }
 
     [Fact]
