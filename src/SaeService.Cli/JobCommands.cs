@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text;
 using System.Text.Json;
 using SaeService.Contracts;
@@ -8,12 +9,21 @@ namespace SaeService.Cli;
 /// <summary><c>sae submit</c>, <c>sae watch</c>, <c>sae show</c> and <c>sae compare</c>: the interface from the terminal.</summary>
 public static class JobCommands
 {
-    private static readonly Option<Uri> s_address = new("--address")
+    private static readonly Option<Uri?> s_address = new("--address")
     {
         Description = "Address of the service (SAE_ADDRESS)",
-        DefaultValueFactory = _ => new Uri(Environment.GetEnvironmentVariable("SAE_ADDRESS") is { Length: > 0 } set ? set : "http://127.0.0.1:5080"),
+        DefaultValueFactory = result => Address(Environment.GetEnvironmentVariable("SAE_ADDRESS") is { Length: > 0 } set ? set : "http://127.0.0.1:5080", result),
+        CustomParser = result => Address(result.Tokens[0].Value, result),
     };
     private static readonly Option<bool> s_json = new("--json") { Description = "Print the JSON as the service sends it" };
+
+    private static Uri? Address(string text, ArgumentResult result)
+    {
+        if (Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+            return address;
+        result.AddError($"'{text}' is no address of a service; it looks like http://127.0.0.1:5080");
+        return null;
+    }
 
     private static ServiceClient Client(ParseResult parsed) => new(parsed.GetValue(s_address)!, Environment.GetEnvironmentVariable("SAE_API_KEY"));
 

@@ -127,6 +127,19 @@ public sealed class MainJobTests
         Assert.True(compared["paired"]!.GetValue<bool>());
         Assert.All(compared["information"]!.AsArray(), i => Assert.Equal([0.0, 0.0], i!["iv_bits"]!["ci95"]!.AsArray().Select(v => v!.GetValue<double>())));
         Assert.Contains(compared["labels"]!.AsArray().SelectMany(l => l!["cells"]!.AsArray()), c => c!["union_f1"]!["value"]!.GetValue<double>() != 0);
+        // The same from the terminal, at an address of its own.
+        var address = client.Http.BaseAddress!.ToString();
+        foreach (var (arguments, shown) in new[] { (new[] { "compare", job, other }, "NOUN"), (["show", job], "Layer"), (["watch", job], "succeeded") })
+        {
+            await using var command = SaeCommand.Start(SaeCommand.NewHome(), [.. arguments, "--address", address]);
+            Assert.True(await command.WaitForExitAsync(ct) == 0, command.Output);
+            Assert.Contains(shown, command.Output, StringComparison.OrdinalIgnoreCase);
+        }
+        await using (var nowhere = SaeCommand.Start(SaeCommand.NewHome(), ["show", job, "--address", "nowhere"]))
+        {
+            Assert.NotEqual(0, await nowhere.WaitForExitAsync(ct));
+            Assert.Contains("no address of a service", nowhere.Output, StringComparison.Ordinal);
+        }
 
         var document = JsonNode.Parse(await client.ComparableDocumentAsync(job, ct))!;
         Assert.Contains(document["layers"]!.AsArray().SelectMany(l => l!["cells"]!.AsArray()), c => c!["sparse_probes"] is JsonArray { Count: 2 });
