@@ -209,9 +209,9 @@ public sealed class MainJobTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
         var ct = Patience(6);
         var home = SaeCommand.NewHome();
-        // The first worker dies in the training of the untrained model's autoencoder, behind a checkpoint.
+        // The first worker dies in the training of the untrained model's autoencoder, behind a checkpoint: that takes a tenth of a second, so these are frequent.
         await File.WriteAllTextAsync(Path.Combine(home, "failpoint"), "checkpoint:untrained", ct);
-        var (service, client) = await UpAsync(home, ct, environment: new Dictionary<string, string> { ["Worker__CheckpointSeconds"] = "0.2" });
+        var (service, client) = await UpAsync(home, ct, environment: new Dictionary<string, string> { ["Worker__CheckpointSeconds"] = "0.01" });
         await using var _ = service;
         using var __ = client;
         var request = Request.Replace("\"quick\"", "\"full\"").Replace("[0, 3]", "[3]").Replace("9000", "6000").Replace("200000", "100000");

@@ -58,7 +58,8 @@ internal static class TrainStage
         try
         {
             var resumedAt = sweep.TokensSeen;
-            var saved = TimeSpan.Zero;
+            // From here on: a checkpoint of nothing is of no use.
+            var saved = watch.Elapsed;
             do
             {
                 var seen = sweep.TokensSeen - resumedAt;
