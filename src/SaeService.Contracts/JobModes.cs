@@ -3,8 +3,8 @@ namespace SaeService.Contracts;
 /// <summary>What <see cref="JobRequest.Mode"/> decides.</summary>
 public static class JobModes
 {
-    /// <summary>From the fastest to the one that leaves nothing out.</summary>
-    public static IReadOnlyList<string> All { get; } = ["quick", "standard", "full", "thorough"];
+    /// <summary>What a request may name, the default first.</summary>
+    public static IReadOnlyList<string> All { get; } = ["standard", "quick", "full", "thorough"];
 
     /// <summary>Whether an untrained model of the same architecture goes the whole way too: what a claim needs that the model learnt something.</summary>
     public static bool Untrained(string mode) => mode is "full" or "thorough";

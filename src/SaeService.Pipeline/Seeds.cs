@@ -23,13 +23,11 @@ internal static class Seeds
     /// <summary>
     /// The consistent features of the layer's autoencoder, by what they are matched with: any feature of the other that has a label.
     /// </summary>
-    public static List<SeedStability> Compare(StageContext context, PackedCorpus corpus, LabelledWords words, int[] packed, ActivationFile activations, double from,
-        double upTo)
+    /// <param name="variants">As <see cref="Of"/> gives them.</param>
+    public static List<SeedStability> Compare(StageContext context, int[] variants, PackedCorpus corpus, LabelledWords words, int[] packed,
+        ActivationFile activations, double from, double upTo)
     {
-        var variants = Of(context.Request, activations.Dim);
         var compared = new List<SeedStability>();
-        if (variants.Length == 0)
-            return compared;
         var layer = context.Layer;
         using var stream = File.OpenRead(context.Published(StageKind.Label, layer, Artifacts.Labelling));
         var consistent = LayerLabelling.Read(stream).Tasks.SelectMany(task => task.Consistent);

@@ -55,7 +55,7 @@ public sealed class RequestResolver(ModelCatalogue models, SaeCatalogue saes, Da
             Sae = pretrained?.Settings ?? SaeResolver.Resolve(request.Sae ?? new SaeSettings(), model?.DModel, check, errors),
             Labels = Labels(request.Labels ?? new LabelSettings(), check),
             Information = Information(request.Information ?? new InformationSettings(), check),
-            Mode = check.OneOf(request.Mode, ["standard", "quick", "full", "thorough"], "$.mode"),
+            Mode = check.OneOf(request.Mode, [.. JobModes.All], "$.mode"),
             Seed = check.Range(request.Seed, 0, 0, int.MaxValue, "$.seed"),
             KeepActivations = request.KeepActivations ?? false,
             Metadata = Metadata(request.Metadata, errors),

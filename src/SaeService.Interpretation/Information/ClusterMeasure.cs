@@ -28,7 +28,7 @@ public sealed class ClusterMeasure
     public ClusterMeasure(LabelledWords words, int dimension, GatherVectors gather, InformationRules rules, CancellationToken cancel = default)
     {
         _rules = rules;
-        _words = Draw(words.Count, rules);
+        _words = CounterRandom.Sample([.. Enumerable.Range(0, words.Count)], rules.MaxTrainWords, rules.Seed ^ Stream);
         K = Math.Clamp((int)Math.Sqrt(_words.Length), 1, MostClusters);
         _cluster = KMeans.Clusters(new ProbeInput(dimension, gather).Design(_words, rules.Threads, cancel), K, rules.Seed);
         Forms = words.Type;
@@ -72,17 +72,5 @@ public sealed class ClusterMeasure
                 counts[cluster[i] * classes.Count + of[i]]++;
             return counts;
         }
-    }
-
-    private static int[] Draw(int count, InformationRules rules)
-    {
-        var all = Enumerable.Range(0, count).ToArray();
-        if (count <= rules.MaxTrainWords)
-            return all;
-        var keys = Array.ConvertAll(all, word => new CounterRandom(rules.Seed ^ Stream, word).NextUInt64());
-        Array.Sort(keys, all);
-        var drawn = all[..rules.MaxTrainWords];
-        Array.Sort(drawn);
-        return drawn;
     }
 }

@@ -19,18 +19,8 @@ public sealed record ProbeWords(int[] Train, int[] Dev, int[] Test)
         ArgumentOutOfRangeException.ThrowIfLessThan(max, 1);
         return new(Draw(Part.Train, max), Draw(Part.Dev, max), Draw(Part.Test, int.MaxValue));
 
-        int[] Draw(Part part, int cap)
-        {
-            var all = Enumerable.Range(0, words.Count).Where(word => task.Of[word] >= 0 && words.PartOf(word) == part).ToArray();
-            if (all.Length <= cap)
-                return all;
-            // The words with the smallest keys; a word's key is its own, whatever else is drawn.
-            var keys = Array.ConvertAll(all, word => new CounterRandom(seed ^ Stream, word).NextUInt64());
-            Array.Sort(keys, all);
-            var drawn = all[..cap];
-            Array.Sort(drawn);
-            return drawn;
-        }
+        int[] Draw(Part part, int cap) => CounterRandom.Sample(
+            [.. Enumerable.Range(0, words.Count).Where(word => task.Of[word] >= 0 && words.PartOf(word) == part)], cap, seed ^ Stream);
     }
 }
 

@@ -33,6 +33,19 @@ public struct CounterRandom(long seed, long stream)
         }
     }
 
+    /// <summary>At most so many of the items, ascending: those with the smallest keys. An item's key is its own, whatever else is drawn from.</summary>
+    /// <param name="items">Ascending. Not changed.</param>
+    public static int[] Sample(int[] items, int most, long seed)
+    {
+        if (items.Length <= most)
+            return items;
+        var drawn = items.ToArray();
+        Array.Sort(Array.ConvertAll(items, item => new CounterRandom(seed, item).NextUInt64()), drawn);
+        Array.Resize(ref drawn, most);
+        Array.Sort(drawn);
+        return drawn;
+    }
+
     private static ulong Mix(ulong z)
     {
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;

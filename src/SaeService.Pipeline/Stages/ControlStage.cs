@@ -26,8 +26,8 @@ internal static class ControlStage
         var centred = new CentredWords(activations, corpus, packed);
         var repeats = JobModes.RandomRepeats(context.Request.Mode!);
         var artifacts = new List<StoredArtifact>();
-        var seeds = Seeds.Of(context.Request, activations.Dim).Length;
-        var steps = repeats + seeds + (JobModes.Splices(context.Request.Mode!) ? 3.0 : 2.0);
+        var seeds = Seeds.Of(context.Request, activations.Dim);
+        var steps = repeats + seeds.Length + (JobModes.Splices(context.Request.Mode!) ? 3.0 : 2.0);
         for (var repeat = 0; repeat < repeats; repeat++)
         {
             context.Progress(repeat / steps, message: $"random directions {repeat + 1} of {repeats}");
@@ -42,15 +42,16 @@ internal static class ControlStage
             context.Progress((repeats + 1) / steps, message: "word lists");
             artifacts.Add(context.Write(Artifacts.TokenTypeLabelling, FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules, context.Worker.Threads).Layer.Write));
         }
-        if (seeds > 0)
+        if (seeds.Length > 0)
         {
-            var compared = Seeds.Compare(context, corpus, words, packed, activations, (repeats + 2) / steps, (repeats + 2 + seeds) / steps);
+            var compared = Seeds.Compare(context, seeds, corpus, words, packed, activations, (repeats + 2) / steps,
+                (repeats + 2 + seeds.Length) / steps);
             artifacts.Add(context.Write(Artifacts.SeedStability, stream => Inputs.WriteJson(stream, compared)));
         }
         if (JobModes.Splices(context.Request.Mode!))
         {
             var outcome = Splice(context, corpus, filters, activations, done =>
-                context.Progress((repeats + seeds + 2 + done) / steps, message: "the model with the autoencoder in place"));
+                context.Progress((repeats + seeds.Length + 2 + done) / steps, message: "the model with the autoencoder in place"));
             artifacts.Add(context.Write(Artifacts.Splice, stream => Inputs.WriteJson(stream, outcome)));
         }
         return new StageOutput(artifacts);

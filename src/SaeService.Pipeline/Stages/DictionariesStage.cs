@@ -25,7 +25,7 @@ internal static class DictionariesStage
         using var activations = Inputs.Activations(context, context.Layer);
         var train = filters.Tokens(corpus, context.Layer, test: false);
         var test = filters.Tokens(corpus, context.Layer, test: true);
-        var fitted = Sample(train, MostTokens, context.Request.Seed!.Value);
+        var fitted = CounterRandom.Sample(train, MostTokens, context.Request.Seed!.Value);
         var (d, threads, cancel) = (activations.Dim, context.Worker.Threads, context.Interrupted);
         var artifacts = new List<StoredArtifact>();
         var made = new List<MadeDictionary>();
@@ -53,7 +53,7 @@ internal static class DictionariesStage
         var centred = new CentredWords(activations, corpus, packed);
         Dense(DictionaryNames.Identity, DenseDictionary.Identity(principal.NeuronVariance), 0.6);
         Dense(DictionaryNames.Pca, principal.Dictionary, 0.65);
-        var looked = Sample(fitted, IndependentComponents.MostVectors, rules.Seed);
+        var looked = CounterRandom.Sample(fitted, IndependentComponents.MostVectors, rules.Seed);
         var independent = IndependentComponents.Fit(principal, Reader(activations, looked), looked.Length, rules.Seed, threads, cancel,
             done => context.Progress(0.7 + 0.25 * done, message: "independent components"));
         Dense(DictionaryNames.Ica, independent.Dictionary, 0.95, independent);
@@ -88,17 +88,4 @@ internal static class DictionariesStage
 
     private static ReadRows Reader(ActivationFile activations, int[] rows) =>
         (first, into) => activations.Gather(rows.AsSpan(first, into.Length / activations.Dim), into);
-
-    /// <summary>At most so many of the rows, drawn by seed, ascending.</summary>
-    private static int[] Sample(int[] rows, int most, int seed)
-    {
-        if (rows.Length <= most)
-            return rows;
-        var keys = Array.ConvertAll(rows, row => new CounterRandom(seed, row).NextUInt64());
-        var drawn = rows.ToArray();
-        Array.Sort(keys, drawn);
-        Array.Resize(ref drawn, most);
-        Array.Sort(drawn);
-        return drawn;
-    }
 }
