@@ -5,6 +5,7 @@ using SaeService.Api;
 using SaeService.Api.Access;
 using SaeService.Api.Datasets;
 using SaeService.Api.Documentation;
+using SaeService.Api.Explorer;
 using SaeService.Api.Jobs;
 using SaeService.Api.Models;
 using SaeService.Api.Operations;
@@ -49,6 +50,7 @@ try
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
         .AddProblemResponses()
+        .AddExplorer()
         .AddAccess(settings)
         .AddHealth()
         .AddOpenApiDocument();
@@ -65,7 +67,7 @@ try
     app.UseRateLimiter();
     app.UseAuthorization();
     app.UseOpenApiDocument();
-    app.MapLandingPage();
+    app.MapExplorer();
     app.MapSession();
     app.MapHealth();
     app.MapMetrics();

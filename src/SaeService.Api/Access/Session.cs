@@ -1,6 +1,6 @@
-using System.Net;
 using System.Net.Mime;
 using Microsoft.AspNetCore.Http.HttpResults;
+using SaeService.Api.Explorer.Layout;
 using SaeService.Api.Problems;
 
 namespace SaeService.Api.Access;
@@ -58,20 +58,11 @@ public static class Session
 
     public static Task WriteSignInPageAsync(HttpContext context, string? failure)
     {
-        context.Response.StatusCode = StatusCodes.Status401Unauthorized;
-        context.Response.ContentType = "text/html; charset=utf-8";
-        var next = IsSignIn(context.Request) ? "/" : context.Request.Path.Value!;
-        return context.Response.WriteAsync($"""
-            <!doctype html><html lang="en"><meta charset="utf-8"><title>SaeService</title>
-            <body style="font: 16px/1.5 sans-serif; max-width: 32em; margin: 4em auto">
-            <h1>SaeService</h1>
-            <p>{WebUtility.HtmlEncode(failure ?? "This page needs an API key.")} <code>sae keys create</code> makes one.</p>
-            <form method="post" action="{SignInPath}">
-            <input type="hidden" name="next" value="{WebUtility.HtmlEncode(next)}">
-            <label>API key <input type="password" name="api_key" autocomplete="current-password" required autofocus></label>
-            <button>Sign in</button></form>
-            <p><small>trace {WebUtility.HtmlEncode(ProblemResponses.TraceId(context))}</small></p></body></html>
-            """, context.RequestAborted);
+        var next = IsSignIn(context.Request) ? "/" : context.Request.Path + context.Request.QueryString;
+        return new RazorComponentResult<SignInPage>(new { Failure = failure, Next = next, Action = SignInPath, TraceId = ProblemResponses.TraceId(context) })
+        {
+            StatusCode = StatusCodes.Status401Unauthorized,
+        }.ExecuteAsync(context);
     }
 
     private static bool IsLocal(string path) => path.StartsWith('/') && !path.StartsWith("//", StringComparison.Ordinal) && !path.Contains('\\');

@@ -2,7 +2,11 @@ using System.Diagnostics;
 using System.Net.Mime;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
+using SaeService.Api.Access;
+using SaeService.Api.Explorer;
+using SaeService.Api.Explorer.Layout;
 using SaeService.Contracts;
 
 namespace SaeService.Api.Problems;
@@ -16,7 +20,11 @@ public static class ProblemResponses
 
     public static void UseProblemResponses(this WebApplication app)
     {
-        app.UseExceptionHandler(new ExceptionHandlerOptions { SuppressDiagnosticsCallback = _ => true }); // the handler logs what is our fault
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            SuppressDiagnosticsCallback = _ => true, // the handler logs what is our fault
+            CreateScopeForErrors = true, // the page that failed has used up its renderer
+        });
         app.UseStatusCodePages(context => WriteAsync(context.HttpContext, ForStatus(context.HttpContext)));
     }
 
@@ -26,9 +34,10 @@ public static class ProblemResponses
         context.Response.Headers.CacheControl = "no-store";
         if (RetryAfter(problem.Code) is { } seconds && context.Response.Headers.RetryAfter.Count == 0)
             context.Response.Headers.RetryAfter = seconds;
-        return context.Response.WriteAsJsonAsync(
-            problem with { Instance = problem.Instance ?? context.Request.Path.Value, TraceId = problem.TraceId ?? TraceId(context) },
-            s_json, ContentType, context.RequestAborted);
+        problem = problem with { Instance = problem.Instance ?? context.Request.Path.Value, TraceId = problem.TraceId ?? TraceId(context) };
+        return Session.WantsPage(context.Request) && ExplorerSetup.IsPage(context.Request)
+            ? new RazorComponentResult<ProblemPage>(new { Problem = problem }) { StatusCode = problem.Status }.ExecuteAsync(context)
+            : context.Response.WriteAsJsonAsync(problem, s_json, ContentType, context.RequestAborted);
     }
 
     /// <summary>For problems that pass by themselves: when to ask again, seconds.</summary>

@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Text;
+
+namespace SaeService.Api.Explorer;
+
+/// <summary>How pages write numbers, times and text of the corpus.</summary>
+public static class Shown
+{
+    /// <summary>A score between -1 and 1, or bits.</summary>
+    public static string Score(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);
+
+    public static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
+
+    public static string Percent(double share) => (share * 100).ToString(share < 0.0995 ? "0.0" : "0", CultureInfo.InvariantCulture) + " %";
+
+    public static string Bytes(double bytes)
+    {
+        string[] units = ["B", "kB", "MB", "GB", "TB"];
+        var unit = 0;
+        for (; bytes >= 1000 && unit < units.Length - 1; unit++)
+            bytes /= 1000;
+        return bytes.ToString(bytes < 10 && unit > 0 ? "0.0" : "0", CultureInfo.InvariantCulture) + " " + units[unit];
+    }
+
+    public static string Duration(double seconds) => seconds switch
+    {
+        < 1 => "under a second",
+        < 90 => $"{seconds.ToString("0", CultureInfo.InvariantCulture)} s",
+        < 5400 => $"{(seconds / 60).ToString("0", CultureInfo.InvariantCulture)} min",
+        _ => $"{(seconds / 3600).ToString("0.0", CultureInfo.InvariantCulture)} h",
+    };
+
+    public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture) + " UTC";
+
+    /// <summary>For an attribute such as <c>style="--v: …"</c>, from 0 to 1.</summary>
+    public static string Strength(double value) => (double.IsFinite(value) ? Math.Clamp(value, 0, 1) : 0).ToString("0.###", CultureInfo.InvariantCulture);
+
+    /// <summary>Text of a corpus or a vocabulary with what can not be seen made visible: controls, and characters that would turn the direction of what follows.</summary>
+    public static string Visible(string text)
+    {
+        if (!text.Any(Hides))
+            return text;
+        var shown = new StringBuilder(text.Length + 8);
+        foreach (var c in text)
+            shown.Append(c switch
+            {
+                '\n' => "⏎",
+                '\t' => "⇥",
+                < ' ' => ((char)('\u2400' + c)).ToString(),
+                _ when Hides(c) => $"⟨U+{(int)c:X4}⟩",
+                _ => c.ToString(),
+            });
+        return shown.ToString();
+    }
+
+    private static bool Hides(char c) => char.IsControl(c) || c is '\u200B' or (>= '\u200E' and <= '\u200F') or (>= '\u202A' and <= '\u202E') or (>= '\u2066' and <= '\u2069') or '\uFEFF';
+}
