@@ -48,6 +48,7 @@ try
         .AddSingleton<CorpusSample>()
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
+        .AddScoped<FeatureReader>()
         .AddProblemResponses()
         .AddAccess(settings)
         .AddHealth()
