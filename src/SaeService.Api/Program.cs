@@ -49,6 +49,7 @@ try
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
         .AddScoped<FeatureReader>()
+        .AddScoped<NeighbourReader>()
         .AddProblemResponses()
         .AddAccess(settings)
         .AddHealth()
