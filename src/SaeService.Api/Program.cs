@@ -50,6 +50,7 @@ try
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
         .AddScoped<FeatureReader>()
+        .AddScoped<NeighbourReader>()
         .AddProblemResponses()
         .AddExplorer()
         .AddAccess(settings)
