@@ -76,6 +76,7 @@ try
     jobs.MapLayers();
     jobs.MapFeatures();
     jobs.MapExports();
+    jobs.MapFigures();
     app.MapCompare();
     app.MapDocumentSchema();
     app.MapHangfireDashboardWithAuthorizationPolicy(Scopes.Admin, "/hangfire",

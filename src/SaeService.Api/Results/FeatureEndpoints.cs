@@ -45,6 +45,16 @@ public static class FeatureEndpoints
     {
         if (view is not (null or "neuronpedia"))
             throw ProblemMetadataExtensions.Parameter("view", "is not known; known: neuronpedia");
+        var detail = await ReadAsync(id, layer, index, db, context);
+        if (view is null)
+            return TypedResults.Ok(detail);
+        var model = await db.Jobs.AsNoTracking().Where(x => x.Id == id).Select(x => x.ModelId).SingleAsync(context.RequestAborted);
+        return TypedResults.Json(NeuronpediaFeature.From(detail, model), NeuronpediaFeature.Json);
+    }
+
+    /// <exception cref="ProblemException">not_found, not_ready.</exception>
+    internal static async Task<FeatureDetail> ReadAsync(Guid id, int layer, int index, SaeDbContext db, HttpContext context)
+    {
         await RequireLabelledAsync(id, layer, db, context);
         var ct = context.RequestAborted;
         var sae = await db.Layers.AsNoTracking().Where(x => x.JobId == id && x.Layer == layer).Select(x => new { x.DSae }).SingleAsync(ct);
@@ -53,7 +63,7 @@ public static class FeatureEndpoints
         var row = await db.Features.AsNoTracking().SingleOrDefaultAsync(x => x.JobId == id && x.Layer == layer && x.Index == index, ct);
         var labels = await db.FeatureLabels.AsNoTracking().Where(x => x.JobId == id && x.Layer == layer && x.Index == index).OrderBy(x => x.Task).Select(x => x.SummaryJson).ToListAsync(ct);
         // A latent that fires on no word has no row.
-        var detail = new FeatureDetail
+        return new FeatureDetail
         {
             JobId = id,
             Layer = layer,
@@ -68,13 +78,9 @@ public static class FeatureEndpoints
             Promoted = row is null ? [] : JsonSerializer.Deserialize<List<TokenEffect>>(row.PromotedJson, Wire.Json)!,
             Suppressed = row is null ? [] : JsonSerializer.Deserialize<List<TokenEffect>>(row.SuppressedJson, Wire.Json)!,
         };
-        if (view is null)
-            return TypedResults.Ok(detail);
-        var model = await db.Jobs.AsNoTracking().Where(x => x.Id == id).Select(x => x.ModelId).SingleAsync(ct);
-        return TypedResults.Json(NeuronpediaFeature.From(detail, model), NeuronpediaFeature.Json);
     }
 
-    private static async Task RequireLabelledAsync(Guid id, int layer, SaeDbContext db, HttpContext context)
+    internal static async Task RequireLabelledAsync(Guid id, int layer, SaeDbContext db, HttpContext context)
     {
         var job = await JobHead.RequireAsync(db, id, context);
         job.RequireLayer(layer);
