@@ -12,7 +12,7 @@ namespace SaeService.Api.Tests;
 /// <summary>Pages about results, as far as they can be told without a browser.</summary>
 public sealed class ResultPageTests(ApiFixture api) : IClassFixture<ApiFixture>
 {
-    private static readonly string[] s_pages = ["layers", "layers/1", "layers/1/features", "layers/1/features/0"];
+    private static readonly string[] s_pages = ["layers", "layers/1", "layers/1/features", "layers/1/features/0", "figures"];
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -31,7 +31,7 @@ public sealed class ResultPageTests(ApiFixture api) : IClassFixture<ApiFixture>
         await FinishedJob.LabelAsync(api, job, [1]);
         Assert.Contains("id=\"features\"", await PageAsync(job, "layers/1/features"), StringComparison.Ordinal);
         Assert.Contains("id=\"card\"", await PageAsync(job, "layers/1/features/0"), StringComparison.Ordinal);
-        foreach (var page in new[] { "layers", "layers/1", "layers/2/features" })
+        foreach (var page in new[] { "layers", "layers/1", "layers/2/features", "figures" })
         {
             var html = await PageAsync(job, page);
             Assert.Contains($"href=\"/jobs/{job.Id}/layers/1/features\"", html, StringComparison.Ordinal);
@@ -54,7 +54,8 @@ public sealed class ResultPageTests(ApiFixture api) : IClassFixture<ApiFixture>
         {
             Assert.Equal(HttpStatusCode.OK, (await SendAsync(api.Submitter, job, page)).StatusCode);
             Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(api.Other, job, page)).StatusCode);
-            Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(api.Submitter, job, page.Replace("layers/1", "layers/7", StringComparison.Ordinal) + (page == "layers" ? "/7" : ""))).StatusCode);
+            if (page.Contains("layers/1", StringComparison.Ordinal))
+                Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(api.Submitter, job, page.Replace("layers/1", "layers/7", StringComparison.Ordinal))).StatusCode);
         }
         Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(api.Submitter, job, "layers/1/features/128")).StatusCode);
     }
@@ -68,6 +69,8 @@ public sealed class ResultPageTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("layers/1/features?consistent=perhaps", "consistent")]
     [InlineData("layers/1/features?sort=beauty", "sort")]
     [InlineData("layers/1/features?after=AAAA", "after")]
+    [InlineData("figures?layer=7", "layer")]
+    [InlineData("figures?layer=x", "layer")]
     public async Task A_wrong_parameter_is_named_on_a_page(string address, string name)
     {
         using var answer = await SendAsync(api.Submitter, await FinishedAsync(), address);
@@ -128,6 +131,39 @@ public sealed class ResultPageTests(ApiFixture api) : IClassFixture<ApiFixture>
         // As it was written: no blanks come between words that had none.
         Assert.Contains($"{Word} ⟨U+202E⟩evil 猫が好き", text, StringComparison.Ordinal);
         Assert.Contains("\"><img␣src=x>⏎", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_feature_is_shown_at_every_strength_and_its_neighbours_are_found_when_asked_for()
+    {
+        var job = await FinishedAsync();
+        var html = await PageAsync(job, "layers/1/features/3");
+        Assert.Equal(2, Regex.Count(html, "<summary>"));
+        Assert.Contains("1.00 to 2.00: 3 words", html, StringComparison.Ordinal);
+        Assert.Contains("data-lazy", html, StringComparison.Ordinal);
+        Assert.Contains($"href=\"/jobs/{job.Id}/layers/1/features/3?neighbours=true#alike\"", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("neighbours-table", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("From strong to weak", await PageAsync(job, "layers/1/features/0"), StringComparison.Ordinal); // of an older version
+
+        html = await PageAsync(job, "layers/1/features/3?neighbours=true");
+        Assert.DoesNotContain("data-lazy", html, StringComparison.Ordinal);
+        var table = html[html.IndexOf("neighbours-table", StringComparison.Ordinal)..];
+        foreach (var layer in new[] { 0, 1, 2 })
+            Assert.Equal(5, Regex.Count(table, $"href=\"/jobs/{job.Id}/layers/{layer}/features/\\d+\""));
+    }
+
+    [Fact]
+    public async Task The_gallery_has_every_figure_that_there_is()
+    {
+        var job = await FinishedAsync(Measured);
+        using var answer = await api.Submitter.GetAsync($"{job.Urls.Self}/figures", Ct);
+        var list = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(Ct)).RootElement.GetProperty("data").EnumerateArray().ToList();
+        var shown = "";
+        foreach (var page in new[] { "figures", "figures?layer=0", "figures?layer=1", "figures?layer=2" })
+            shown += await PageAsync(job, page);
+        Assert.NotEmpty(list);
+        Assert.All(list, figure => Assert.Contains($"src=\"{figure.GetProperty("svg").GetString()}\"", shown, StringComparison.Ordinal));
+        Assert.Equal(list.Count, Regex.Count(shown, "<img [^>]*src=\"/v1/"));
     }
 
     [Fact]
