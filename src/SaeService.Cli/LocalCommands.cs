@@ -92,6 +92,7 @@ public static class LocalCommands
     private static void PrintAddresses(LocalService service, Job? job)
     {
         var grid = new Grid().AddColumn().AddColumn();
+        grid.AddRow("explorer", new Uri(service.Address, job is null ? "/" : job.Urls.Explorer).ToString());
         if (job is not null)
             grid.AddRow("what each layer does", new Uri(service.Address, $"/v1/jobs/{job.Id}/layers").ToString());
         grid.AddRow("Swagger UI", new Uri(service.Address, "/swagger").ToString());
