@@ -49,6 +49,8 @@ try
         .AddSingleton<CorpusSample>()
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
+        .AddScoped<FeatureReader>()
+        .AddScoped<NeighbourReader>()
         .AddProblemResponses()
         .AddExplorer()
         .AddAccess(settings)
