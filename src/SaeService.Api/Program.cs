@@ -80,6 +80,7 @@ try
     jobs.MapLayers();
     jobs.MapFeatures();
     jobs.MapExports();
+    jobs.MapFigures();
     app.MapCompare();
     app.MapDocumentSchema();
     app.MapHangfireDashboardWithAuthorizationPolicy(Scopes.Admin, "/hangfire",
