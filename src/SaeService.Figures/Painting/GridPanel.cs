@@ -50,7 +50,7 @@ internal static class GridPanel
             for (var c = 0; c < grid.Values[r].Count; c++)
                 if (grid.Values[r][c] is { } value)
                     page.Write(Number(value, grid.Decimals), data.Left + (c + 0.5f) * cellWidth, data.Top + (r + 0.5f) * cellHeight + 3.2f, NumberSize,
-                        grid.States[r][c] is CellState.Plain or CellState.Established ? Theme.InkOn(page.Theme.Of(grid.Scale, value)) : page.Theme.Ink, Anchor.Middle);
+                        Cells.Ink(page.Theme, page.Theme.Of(grid.Scale, value), grid.States[r][c]), Anchor.Middle);
         if (grid.Scale.Title.Length > 0)
             ColourBar.Write(grid.Scale, page, data);
         return canvas =>
@@ -111,11 +111,20 @@ internal static class GridPanel
                 }
         }
 
+        /// <summary>Of the number on it.</summary>
+        public static string Ink(Theme theme, Color colour, CellState state) => state == CellState.NotEstablished ? theme.Muted : Theme.InkOn(Fill(theme, colour, state));
+
+        private static Color Fill(Theme theme, Color colour, CellState state) => state switch
+        {
+            CellState.NotEstablished => Color.FromHex(theme.Empty),
+            CellState.Suggestive => theme.Pale(colour),
+            _ => colour,
+        };
+
         /// <param name="colour">Null: an empty cell.</param>
         public static void Draw(SKCanvas canvas, Paint paint, Theme theme, PixelRect cell, Color? colour, CellState state)
         {
-            var fill = colour is not { } full || state == CellState.NotEstablished ? Color.FromHex(theme.Empty) : state == CellState.Suggestive ? theme.Pale(full) : full;
-            Drawing.FillRectangle(canvas, cell, paint, new FillStyle { Color = fill, AntiAlias = true });
+            Drawing.FillRectangle(canvas, cell, paint, new FillStyle { Color = colour is { } full ? Fill(theme, full, state) : Color.FromHex(theme.Empty), AntiAlias = true });
             if (colour is null || state != CellState.Suggestive)
                 return;
             // Strokes along the corners leave the number free.
