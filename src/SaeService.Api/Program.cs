@@ -75,6 +75,7 @@ try
     jobs.MapJobEvents();
     jobs.MapLayers();
     jobs.MapFeatures();
+    jobs.MapInspect();
     jobs.MapExports();
     app.MapCompare();
     app.MapDocumentSchema();
