@@ -320,6 +320,8 @@ namespace SaeService.Storage.Migrations
                     b.HasIndex("JobId", "Layer", "Task", "Label")
                         .HasDatabaseName("ix_feature_labels_job_id_layer_task_label");
 
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("JobId", "Layer", "Task", "Label"), new[] { "Index", "Kind", "Consistent", "Consistency", "ConsistencyLower", "F1", "Mcc", "MiBits", "ContextGain", "Support" });
+
                     b.ToTable("feature_labels", (string)null);
                 });
 
@@ -351,6 +353,14 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("histogram");
 
+                    b.Property<string>("IntervalsJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("intervals");
+
+                    b.Property<string>("LabelHistogramsJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("label_histograms");
+
                     b.Property<float>("MaxActivation")
                         .HasColumnType("real")
                         .HasColumnName("max_activation");
@@ -364,6 +374,10 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("promoted");
 
+                    b.Property<string>("PromotedTokens")
+                        .HasColumnType("text")
+                        .HasColumnName("promoted_tokens");
+
                     b.Property<string>("SuppressedJson")
                         .IsRequired()
                         .HasColumnType("jsonb")
@@ -371,6 +385,11 @@ namespace SaeService.Storage.Migrations
 
                     b.HasKey("JobId", "Layer", "Index")
                         .HasName("pk_features");
+
+                    b.HasIndex("JobId", "Layer", "Index")
+                        .HasDatabaseName("ix_features_job_id_layer_index");
+
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("JobId", "Layer", "Index"), new[] { "Density", "MaxActivation", "PromotedTokens" });
 
                     b.ToTable("features", (string)null);
                 });
