@@ -10,6 +10,7 @@ using SaeService.Pipeline.Stages;
 using SaeService.Queueing;
 using SaeService.Sources;
 using SaeService.Storage;
+using TorchSharp;
 
 namespace SaeService.Pipeline;
 
@@ -55,6 +56,9 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
         {
             FailPoint.Pass("after-claim", lease.Kind);
             using var room = warm.GiveWayTo(lease.Kind, EstimateOf(lease.JobId));
+            // libtorch's sums depend on its threads, of which every thread that calls it has a number of its own. What takes long runs in Passes.
+            if (!worker.IsCuda)
+                torch.set_num_threads(1);
             using var context = new StageContext(lease, store, roots, worker, contexts);
             var output = s_stages[lease.Kind](context);
             lease.Interrupted.ThrowIfCancellationRequested();

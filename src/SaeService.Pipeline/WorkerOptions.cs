@@ -17,7 +17,7 @@ public sealed class WorkerOptions
     /// <summary><c>cpu</c>, <c>cuda</c>, or one of several GPUs: <c>cuda:1</c>.</summary>
     public string Device { get; set; } = "cpu";
 
-    /// <summary>Threads of the numeric work. Default: the machine's cores.</summary>
+    /// <summary>Threads of the numeric work; no result depends on how many. Default: the machine's cores.</summary>
     public int Threads { get; set; } = Environment.ProcessorCount;
 
     /// <summary>
@@ -60,10 +60,13 @@ public sealed class WorkerOptions
     /// <summary>A model's weights as this worker computes with them, bytes.</summary>
     internal long ModelBytes(ModelFolder folder) => folder.Description.Parameters * (TypeOf(folder) == ScalarType.Float32 ? 4 : 2);
 
-    private long HeldModelBytes => MaxModelBytes ?? (IsCuda ? long.MaxValue : (MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / 2);
+    private long MemoryBytes => MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
-    /// <summary>For an estimate.</summary>
-    internal WorkerShape Shape => new(Threads, BatchTokens, MaxModelBytes: HeldModelBytes, CheckpointSeconds: CheckpointSeconds, OnGpu: IsCuda);
+    private long HeldModelBytes => MaxModelBytes ?? (IsCuda ? long.MaxValue : MemoryBytes / 2);
+
+    /// <summary>For an estimate, and for how many forward passes run at once: they get an eighth of the memory.</summary>
+    internal WorkerShape Shape => new(Math.Max(1, Threads), BatchTokens, MaxModelBytes: HeldModelBytes, MaxPassBytes: MemoryBytes / 8, CheckpointSeconds: CheckpointSeconds,
+        OnGpu: IsCuda);
 
     /// <summary>What a job may use here.</summary>
     internal ResourceLimits LimitsAt(string artifacts) => new(MaxMemoryBytes ?? MachineLimits.AvailableMemory, MachineLimits.FreeDisk(artifacts));

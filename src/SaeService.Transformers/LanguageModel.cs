@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace SaeService.Transformers;
 
 /// <summary>
-/// A language model whose every intermediate value can be seen and replaced. Not for use by two threads at once.
+/// A language model whose every intermediate value can be seen and replaced. Forward passes may run side by side only as <see cref="Passes"/> runs them.
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
@@ -170,6 +170,9 @@ public abstract class LanguageModel : IDisposable
         using var pass = new Pass(zeros([final.shape[0], final.shape[1]], ScalarType.Int64, Device), null, null, null, pattern: false, DType);
         return Head(final, pass)!.MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc cref="ParameterSet.Share"/>
+    internal SharedBlocks? ShareBlocks(int passes) => _parameters.Share(passes);
 
     private Tensor Blocks(Tensor x, int first, int last, Pass pass)
     {
