@@ -51,6 +51,7 @@ try
         .AddSingleton<RequestResolver>()
         .AddScoped<FeatureReader>()
         .AddSingleton<JobSubmission>()
+        .AddScoped<NeighbourReader>()
         .AddProblemResponses()
         .AddExplorer()
         .AddAccess(settings)
@@ -80,6 +81,7 @@ try
     jobs.MapLayers();
     jobs.MapFeatures();
     jobs.MapExports();
+    jobs.MapFigures();
     app.MapCompare();
     app.MapDocumentSchema();
     app.MapHangfireDashboardWithAuthorizationPolicy(Scopes.Admin, "/hangfire",

@@ -172,6 +172,13 @@ public sealed class FeatureRow
     public required string ContextsJson { get; set; }
     public required string PromotedJson { get; set; }
     public required string SuppressedJson { get; set; }
+
+    /// <summary>jsonb: lists of <see cref="ActivationInterval"/> and <see cref="LabelHistogram"/>. Null for jobs that are older than them.</summary>
+    public string? IntervalsJson { get; set; }
+    public string? LabelHistogramsJson { get; set; }
+
+    /// <summary>The promoted tokens in lower case, a line each, for search. Null for jobs that are older than it.</summary>
+    public string? PromotedTokens { get; set; }
 }
 
 /// <summary>A feature against a task. The columns are what lists filter and sort by; the whole is in <see cref="SummaryJson"/>.</summary>

@@ -29,6 +29,9 @@ public static class ExportEndpoints
         (["alignment.csv"], "Words that were left out because their tokens could not be told, and why."),
     ];
 
+    /// <summary>Of a layer's autoencoder, as its train stage names it.</summary>
+    internal const string SaeWeights = "sae_weights.safetensors";
+
     /// <summary>As registered with IANA.</summary>
     private const string Parquet = "application/vnd.apache.parquet";
 
@@ -39,6 +42,11 @@ public static class ExportEndpoints
             .WithDescription("features has a row for every feature and task, cells for every layer and label, probes for every layer, task and label. " +
                 "docs/exports.md explains the columns.")
             .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv", Parquet).Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
+        jobs.MapGet("/{id:guid}/layers/{layer:int}/neuronpedia", NeuronpediaUpload.Send).WithName("GetNeuronpediaUpload")
+            .WithSummary("A layer's features as bodies for Neuronpedia's POST /api/feature/upload-batch: JSON Lines, at most 128 features a line")
+            .WithDescription("model and source are what the features are to be called there; default: the job's model, and the layer followed by -sae. Features that fire on no word are " +
+                "left out. Tokens are the words of the data set; docs/exports.md says what each member holds.")
+            .Produces(StatusCodes.Status200OK, typeof(Stream), NeuronpediaUpload.ContentType).Problems(ProblemCodes.NotFound, ProblemCodes.NotReady, ProblemCodes.InvalidParameter);
         jobs.MapGet("/{id:guid}/layers/{layer:int}/sae", GetSae).WithName("GetSae")
             .WithSummary("The trained autoencoder in SAELens layout: a zip of cfg.json and sae_weights.safetensors")
             .Produces(StatusCodes.Status200OK, typeof(Stream), "application/zip").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady, ProblemCodes.InvalidParameter);
@@ -124,7 +132,7 @@ public static class ExportEndpoints
         job.RequireLayer(layer);
         await job.RequireStageAsync(db, StageKind.Train, layer, ct);
         var files = new List<ArtifactRow>();
-        string[] names = ["cfg.json", "sae_weights.safetensors"];
+        string[] names = ["cfg.json", SaeWeights];
         foreach (var name in names)
             files.Add(await FindAsync(db, id, StageKind.Train, layer, variant == 0 ? name : $"variant-{variant}.{name}", ct));
         if (StoredDocument.NotModified(context, files[1].Sha256))

@@ -317,6 +317,8 @@ namespace SaeService.Storage.Migrations
                     b.HasIndex("JobId", "Layer", "Task", "Label")
                         .HasDatabaseName("ix_feature_labels_job_id_layer_task_label");
 
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("JobId", "Layer", "Task", "Label"), new[] { "Index", "Kind", "Consistent", "Consistency", "ConsistencyLower", "F1", "Mcc", "MiBits", "ContextGain", "Support" });
+
                     b.ToTable("feature_labels", (string)null);
                 });
 
@@ -348,6 +350,14 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("histogram");
 
+                    b.Property<string>("IntervalsJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("intervals");
+
+                    b.Property<string>("LabelHistogramsJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("label_histograms");
+
                     b.Property<float>("MaxActivation")
                         .HasColumnType("real")
                         .HasColumnName("max_activation");
@@ -361,6 +371,10 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("promoted");
 
+                    b.Property<string>("PromotedTokens")
+                        .HasColumnType("text")
+                        .HasColumnName("promoted_tokens");
+
                     b.Property<string>("SuppressedJson")
                         .IsRequired()
                         .HasColumnType("jsonb")
@@ -368,6 +382,11 @@ namespace SaeService.Storage.Migrations
 
                     b.HasKey("JobId", "Layer", "Index")
                         .HasName("pk_features");
+
+                    b.HasIndex("JobId", "Layer", "Index")
+                        .HasDatabaseName("ix_features_job_id_layer_index");
+
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("JobId", "Layer", "Index"), new[] { "Density", "MaxActivation", "PromotedTokens" });
 
                     b.ToTable("features", (string)null);
                 });
