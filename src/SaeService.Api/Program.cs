@@ -80,6 +80,7 @@ try
     jobs.MapJobEvents();
     jobs.MapLayers();
     jobs.MapFeatures();
+    jobs.MapInspect();
     jobs.MapExports();
     jobs.MapFigures();
     app.MapCompare();

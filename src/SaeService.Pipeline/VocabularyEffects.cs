@@ -20,6 +20,9 @@ internal sealed class VocabularyEffects
     private readonly IReadOnlyList<TokenEffect>[] _promoted;
     private readonly IReadOnlyList<TokenEffect>[] _suppressed;
 
+    /// <summary>The token of a row of the unembedding; empty for rows of a padded one, which are no tokens.</summary>
+    public static string TextOf(Tokenizer tokenizer, int row) => row < tokenizer.VocabularySize ? tokenizer.TokenText(row) : "";
+
     private VocabularyEffects(IReadOnlyList<TokenEffect>[] promoted, IReadOnlyList<TokenEffect>[] suppressed) => (_promoted, _suppressed) = (promoted, suppressed);
 
     public (IReadOnlyList<TokenEffect> Promoted, IReadOnlyList<TokenEffect> Suppressed) Of(int feature) => (_promoted[feature], _suppressed[feature]);
@@ -63,8 +66,7 @@ internal sealed class VocabularyEffects
             {
                 var tokens = new TokenEffect[k];
                 for (var n = 0; n < k; n++)
-                    // Rows of a padded embedding are no tokens.
-                    tokens[n] = new(index[f * k + n] < tokenizer.VocabularySize ? tokenizer.TokenText((int)index[f * k + n]) : "", Math.Round(value[f * k + n], 4));
+                    tokens[n] = new(TextOf(tokenizer, (int)index[f * k + n]), Math.Round(value[f * k + n], 4));
                 into[from + f] = tokens;
             }
         }

@@ -52,6 +52,9 @@ public abstract class LanguageModel : IDisposable
     /// <summary>[d]: gain of the norm after the last block; null where there is none.</summary>
     public abstract Tensor? FinalNormGain { get; }
 
+    /// <summary>Whether all weights are in memory.</summary>
+    public bool IsResident => _parameters.IsResident;
+
     /// <summary>Whether there is a head, and so logits.</summary>
     public virtual bool HasHead => true;
 

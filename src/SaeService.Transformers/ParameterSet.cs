@@ -37,6 +37,8 @@ public sealed class ParameterSet : IDisposable
 
     public Device Device { get; }
 
+    internal bool IsResident => _blocks is null;
+
     /// <summary>Those that are in memory.</summary>
     public IEnumerable<(string Name, Tensor Value)> All => _tensors.Select(t => (t.Key, t.Value));
 
