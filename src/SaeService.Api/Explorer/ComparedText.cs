@@ -1,4 +1,3 @@
-using System.Globalization;
 using SaeService.Contracts;
 
 namespace SaeService.Api.Explorer;
@@ -6,11 +5,8 @@ namespace SaeService.Api.Explorer;
 /// <summary>Comparisons in words.</summary>
 public static class ComparedText
 {
-    /// <summary>With a true minus; what rounds to nothing has no sign.</summary>
-    public static string Signed(double value) => (Math.Round(value, 2) + 0.0).ToString("0.00", CultureInfo.InvariantCulture).Replace('-', '−');
-
     /// <summary>With its interval, where it has one.</summary>
-    public static string Of(Estimate estimate) => estimate.Ci95 is [var low, var high] ? $"{Signed(estimate.Value)} [{Signed(low)}, {Signed(high)}]" : Signed(estimate.Value);
+    public static string Of(Estimate estimate) => Shown.Estimate(estimate.Value, estimate.Ci95);
 
     public static bool ExcludesZero(Estimate estimate) => estimate.Ci95 is [> 0, _] or [_, < 0];
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 using Microsoft.EntityFrameworkCore;
 using SaeService.Api.Jobs;
 using SaeService.Contracts;
@@ -11,7 +10,7 @@ namespace SaeService.Api.Results;
 /// <summary>Files of a job that can be had as they lie in the store.</summary>
 /// <param name="Exports">Bytes by name of the export.</param>
 /// <param name="Autoencoders">By layer; variant 0 is the layer's own.</param>
-public sealed partial record PublishedFiles(IReadOnlyDictionary<string, long> Exports, IReadOnlyList<(int Layer, int Variant, long Bytes, string Sha256)> Autoencoders)
+public sealed record PublishedFiles(IReadOnlyDictionary<string, long> Exports, IReadOnlyList<(int Layer, int Variant, long Bytes, string Sha256)> Autoencoders)
 {
     public static async Task<PublishedFiles> OfAsync(SaeDbContext db, JobHead job, CancellationToken ct)
     {
@@ -23,13 +22,12 @@ public sealed partial record PublishedFiles(IReadOnlyDictionary<string, long> Ex
         return new(
             files.Where(x => exports.Contains(x.Name) && (x.Layer is null || x.Layer == StagePlan.ReferenceLayer(job.Layers))).ToDictionary(x => x.Name, x => x.Bytes),
             [.. from file in files
-                let weights = WeightsPattern().Match(file.Name)
-                where file.Stage == StageKind.Train && weights.Success
-                let variant = weights.Groups[1].Success ? int.Parse(weights.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : 0
+                where file.Stage == StageKind.Train && file.Name.EndsWith(ExportEndpoints.SaeWeights, StringComparison.Ordinal)
+                let variant = VariantOf(file.Name)
                 orderby file.Layer, variant
                 select (file.Layer!.Value, variant, file.Bytes, file.Sha256)]);
     }
 
-    [GeneratedRegex(@"\A(?:variant-([0-9]+)\.)?sae_weights\.safetensors\z")]
-    private static partial Regex WeightsPattern();
+    // "variant-2.sae_weights.safetensors"; the layer's own has no number.
+    private static int VariantOf(string name) => name == ExportEndpoints.SaeWeights ? 0 : int.Parse(name.Split('.')[0].Split('-')[^1], CultureInfo.InvariantCulture);
 }
