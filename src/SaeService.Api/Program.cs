@@ -50,6 +50,7 @@ try
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
         .AddScoped<FeatureReader>()
+        .AddSingleton<JobSubmission>()
         .AddScoped<NeighbourReader>()
         .AddProblemResponses()
         .AddExplorer()

@@ -18,9 +18,17 @@ namespace SaeService.Api.Results;
 /// <summary>Results as files for other tools.</summary>
 public static class ExportEndpoints
 {
-    private static readonly string[] s_exports =
+    /// <summary>What there is, by names of the same content.</summary>
+    public static IReadOnlyList<(IReadOnlyList<string> Names, string What)> Files { get; } =
     [
-        "layers.json", "features.csv", "features.parquet", "cells.csv", "cells.parquet", "probes.csv", "probes.parquet", "split.json", "words.csv", "alignment.csv", "report.html",
+        (["report.html"], "The whole analysis with its figures as one file that works offline: to send to a colleague."),
+        (["layers.json"], "The whole answer: what each layer does, with intervals, controls, caveats, glossary and provenance."),
+        (["cells.parquet", "cells.csv"], "A row for every layer and label: status, scores, baselines, information."),
+        (["features.parquet", "features.csv"], "A row for every feature and task: label, consistency, support, kind, explanation scores."),
+        (["probes.parquet", "probes.csv"], "A row for every layer, task and label: information with its controls."),
+        (["split.json"], "Which document is in which part: train, dev, test."),
+        (["words.csv"], "Every word that was measured, and what it was used for."),
+        (["alignment.csv"], "Words that were left out because their tokens could not be told, and why."),
     ];
 
     /// <summary>Of a layer's autoencoder, as its train stage names it.</summary>
@@ -58,7 +66,7 @@ public static class ExportEndpoints
             "alignment.csv" => SendArtifactAsync(id, StageKind.Prepare, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
             "report.html" => SendReportAsync(id, db, database, context),
             "words.csv" => SendArtifactAsync(id, StageKind.Inform, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
-            _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", s_exports)}."),
+            _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", Files.SelectMany(file => file.Names))}."),
         };
 
         async Task SendAsync<T>(ExportTable<T> table, Func<JobHead, IAsyncEnumerable<T>> rows)

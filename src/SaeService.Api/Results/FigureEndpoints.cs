@@ -14,7 +14,8 @@ using SaeService.Storage;
 namespace SaeService.Api.Results;
 
 /// <summary>A figure that there is, and where: as a vector graphic, as a picture, and the data it is drawn from.</summary>
-public sealed record FigureLink(string Name, string Title, string Alt, string Svg, string Png, string Json);
+/// <param name="Layer">That it is of; null: of all of them.</param>
+public sealed record FigureLink(string Name, string Title, string Alt, string Svg, string Png, string Json, int? Layer = null);
 
 /// <summary>The figures of a job. Heatmaps take <c>?value=</c>, all of them <c>?theme=</c>.</summary>
 /// <param name="HeatmapValues">What <c>value</c> may be.</param>
@@ -43,20 +44,26 @@ public static class FigureEndpoints
         if (LayerEndpoints.NotModified(context, job, $"figures {s_build}"))
             return TypedResults.StatusCode(StatusCodes.Status304NotModified);
         var document = await StoredDocument.ReadAsync(database, job, context.RequestAborted);
-        var links = Catalogue.Of(document).Select(f => Link(f.Name, f.Title, f.Alt)).ToList();
+        return TypedResults.Ok(Of(id, document));
+    }
+
+    /// <summary>Those of all layers first, then layer by layer.</summary>
+    internal static FigureList Of(Guid id, LayerFunctionalityDocument document)
+    {
+        var links = Catalogue.Of(document).Select(f => Link(f.Name, f.Title, f.Alt, null)).ToList();
         foreach (var layer in document.Layers.Select(l => l.Layer))
         {
-            links.AddRange(document.Tasks.Select(t => Link(SupportScatter.Name(t.Task, layer), SupportScatter.Title(t.Task, layer), SupportScatter.Alt)));
+            links.AddRange(document.Tasks.Select(t => Link(SupportScatter.Name(t.Task, layer), SupportScatter.Title(t.Task, layer), SupportScatter.Alt, layer)));
             if (document.Provenance.Sae.Any(s => s.Layer == layer && s.Pretrained is null))
-                links.Add(Link(TrainingPlots.CurveName(layer), TrainingPlots.CurveTitle(layer), TrainingPlots.CurveAlt));
-            links.Add(Link(TrainingPlots.DensityName(layer), TrainingPlots.DensityTitle(layer), TrainingPlots.DensityAlt));
+                links.Add(Link(TrainingPlots.CurveName(layer), TrainingPlots.CurveTitle(layer), TrainingPlots.CurveAlt, layer));
+            links.Add(Link(TrainingPlots.DensityName(layer), TrainingPlots.DensityTitle(layer), TrainingPlots.DensityAlt, layer));
         }
-        return TypedResults.Ok(new FigureList(id, links, Heatmap.Values));
+        return new FigureList(id, links, Heatmap.Values);
 
-        FigureLink Link(string name, string title, string alt)
+        FigureLink Link(string name, string title, string alt, int? layer)
         {
             var address = $"/v1/jobs/{id}/figures/{Uri.EscapeDataString(name)}";
-            return new FigureLink(name, title, alt, $"{address}.svg", $"{address}.png", $"{address}.json");
+            return new FigureLink(name, title, alt, $"{address}.svg", $"{address}.png", $"{address}.json", layer);
         }
     }
 

@@ -29,13 +29,21 @@ public static class InspectEndpoint
 
     private static async Task<Ok<InspectionAnswer>> Inspect(Guid id, HttpContext context, SaeDbContext db, Inspections inspections, ServiceSettings settings)
     {
+        await JobHead.RequireAsync(db, id, context);
+        var request = await JsonBody.ReadAsync<InspectionRequest>(context.Request, settings.Limits.MaxJsonBytes);
+        return TypedResults.Ok(await AskAsync(id, request, context, db, inspections, settings));
+    }
+
+    /// <summary>Checks a text and waits for a worker's answer, for this call and the page alike.</summary>
+    /// <exception cref="ProblemException">not_found, not_ready, what is wrong with the request, or what the worker says; unavailable where none answers.</exception>
+    public static async Task<InspectionAnswer> AskAsync(Guid id, InspectionRequest request, HttpContext context, SaeDbContext db, Inspections inspections, ServiceSettings settings)
+    {
         var ct = context.RequestAborted;
         var job = await JobHead.RequireAsync(db, id, context);
-        var request = await JsonBody.ReadAsync<InspectionRequest>(context.Request, settings.Limits.MaxJsonBytes);
         var asked = JsonSerializer.Deserialize<JobRequest>(await db.Jobs.AsNoTracking().Where(x => x.Id == id).Select(x => x.RequestJson).SingleAsync(ct), Wire.Json)!;
         Check(request, job, asked);
         await job.RequireStageAsync(db, StageKind.Conclude, null, ct);
-        return TypedResults.Ok(await inspections.AskAsync(id, request, TimeSpan.FromSeconds(settings.Limits.InspectionSeconds), ct));
+        return await inspections.AskAsync(id, request, TimeSpan.FromSeconds(settings.Limits.InspectionSeconds), ct);
     }
 
     /// <summary>All that is wrong with a request, but for what only the model's tokenizer knows.</summary>

@@ -7,6 +7,7 @@ using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Sources;
 using SaeService.Storage;
+using TorchSharp;
 
 namespace SaeService.Pipeline.Inspection;
 
@@ -39,6 +40,9 @@ public sealed partial class InspectionService(NpgsqlDataSource source, IDbContex
     private void Listen()
     {
         var stopping = _stopping.Token;
+        // As in the stages: sums that do not depend on the number of threads, and one core at most taken from whatever is at work.
+        if (!worker.IsCuda)
+            torch.set_num_threads(1);
         while (!stopping.IsCancellationRequested)
         {
             try
