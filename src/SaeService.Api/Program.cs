@@ -50,6 +50,7 @@ try
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
         .AddScoped<FeatureReader>()
+        .AddSingleton<JobSubmission>()
         .AddScoped<NeighbourReader>()
         .AddProblemResponses()
         .AddExplorer()
@@ -79,6 +80,7 @@ try
     jobs.MapJobEvents();
     jobs.MapLayers();
     jobs.MapFeatures();
+    jobs.MapInspect();
     jobs.MapExports();
     jobs.MapFigures();
     app.MapCompare();

@@ -89,5 +89,9 @@ public sealed record Grid(IReadOnlyList<IReadOnlyList<double?>> Values, IReadOnl
     public IReadOnlyList<IReadOnlyList<int?>>? N { get; init; }
 }
 
-/// <param name="Diverging">Two colours that part at 0, where it has a meaning; else one scale from dark to light.</param>
-public sealed record ColourScale(string Title, double Min, double Max, bool Diverging);
+/// <param name="Diverging">Two colours that part at 0, where it has a meaning; else one scale, small values near the page.</param>
+public sealed record ColourScale(string Title, double Min, double Max, bool Diverging)
+{
+    /// <summary>Of points, which lie on the page itself.</summary>
+    public bool OnPage { get; init; }
+}

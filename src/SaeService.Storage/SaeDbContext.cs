@@ -17,6 +17,7 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
     public DbSet<ProbeRow> Probes => Set<ProbeRow>();
     public DbSet<ApiKeyRow> ApiKeys => Set<ApiKeyRow>();
     public DbSet<IdempotencyKeyRow> IdempotencyKeys => Set<IdempotencyKeyRow>();
+    public DbSet<InspectionRow> Inspections => Set<InspectionRow>();
     public DbSet<WebhookDeliveryRow> WebhookDeliveries => Set<WebhookDeliveryRow>();
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configuration)
@@ -121,6 +122,14 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
             key.HasKey(x => new { x.Owner, x.Key });
             key.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
             key.HasIndex(x => x.CreatedAt);
+        });
+        model.Entity<InspectionRow>(inspection =>
+        {
+            inspection.ToTable("inspections");
+            inspection.Property(x => x.RequestJson).HasColumnName("request").HasColumnType("jsonb");
+            inspection.Property(x => x.AnswerJson).HasColumnName("answer").HasColumnType("jsonb");
+            inspection.Property(x => x.ErrorJson).HasColumnName("error").HasColumnType("jsonb");
+            inspection.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
         });
         model.Entity<WebhookDeliveryRow>(delivery =>
         {

@@ -12,7 +12,7 @@ namespace SaeService.Api.Tests;
 public sealed class ResultTests(ApiFixture api) : IClassFixture<ApiFixture>
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
-    private static readonly string[] s_documentParts = ["/layers", "/layers/1", "/mutual-information", "/profiles", "/exports/layers.json", "/exports/features.csv"];
+    private static readonly string[] s_documentParts = ["/layers", "/layers/1", "/mutual-information", "/profiles", "/exports/layers.json", "/exports/features.csv", "/exports/report.html", "/figures", "/figures/training-1.svg"];
 
     [Fact]
     public async Task Nothing_is_answered_before_it_is_there_and_the_answer_says_what_is_missing()

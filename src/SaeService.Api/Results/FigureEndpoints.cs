@@ -67,7 +67,8 @@ public static class FigureEndpoints
         }
     }
 
-    private static async Task Get(Guid id, string name, SaeDbContext db, NpgsqlDataSource database, FeatureReader features, HttpContext context, string theme = "light", string value = "excess_f1")
+    private static async Task Get(Guid id, string name, SaeDbContext db, NpgsqlDataSource database, FeatureReader features, HttpContext context,
+        string theme = "light", string value = "excess_f1")
     {
         var colours = Known("theme", () => Theme.Named(theme));
         if (!Heatmap.Values.Contains(value))
@@ -98,7 +99,8 @@ public static class FigureEndpoints
 
     private static readonly Guid s_build = typeof(FigurePainter).Assembly.ManifestModule.ModuleVersionId;
 
-    private static async Task<Figure?> MakeAsync(Guid id, string name, string value, SaeDbContext db, NpgsqlDataSource database, FeatureReader features, HttpContext context)
+    private static async Task<Figure?> MakeAsync(Guid id, string name, string value, SaeDbContext db, NpgsqlDataSource database, FeatureReader features,
+        HttpContext context)
     {
         if (Numbers(name, "feature-") is [var ofLayer, var index])
         {

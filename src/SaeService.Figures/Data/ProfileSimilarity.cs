@@ -12,7 +12,7 @@ public static class ProfileSimilarity
         var profiles = Source.Task(document, task)?.Profiles.Where(p => p.Score.Count == layers.Length && p.Information.Count == layers.Length).ToList() ?? [];
         if (layers.Length < 2 || profiles.Count < 3)
             return null;
-        var panels = new[] { Matrix("by excess union F1 of features", p => p.Score), Matrix("by information about labels", p => p.Information) };
+        var panels = new[] { Matrix("by excess union F1", p => p.Score), Matrix("by information", p => p.Information) };
         return new Figure($"similarity-{task}", $"{task}: similarity of layers", $"Two matrices of {layers.Length} by {layers.Length} layers with the correlation between their profiles over {profiles.Count} labels.",
             $"Pearson correlation over n = {profiles.Count} labels between two layers' values of each label; empty where a layer has the same value for all. {Source.Of(document)}", panels)
         { Columns = layers.Length <= 5 ? 2 : 1 };
@@ -23,7 +23,7 @@ public static class ProfileSimilarity
             string[] names = [.. layers.Select(l => $"{l}")];
             return new Panel(title, PlotAxis.Of("layer", names), PlotAxis.Of("layer", names))
             {
-                Grid = new Grid(values, [.. values.Select(row => (IReadOnlyList<CellState>)[.. row.Select(_ => CellState.Plain)])], new ColourScale("correlation", -1, 1, true), 2)
+                Grid = new Grid(values, [.. values.Select(row => (IReadOnlyList<CellState>)[.. row.Select(_ => CellState.Plain)])], new ColourScale("correlation", -1, 1, true), layers.Length > 24 ? -1 : 2)
                 {
                     N = [.. values.Select(row => (IReadOnlyList<int?>)[.. row.Select(v => v is null ? null : (int?)profiles.Count)])],
                 },

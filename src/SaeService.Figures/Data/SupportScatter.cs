@@ -38,7 +38,7 @@ public static class SupportScatter
         return new Figure(Name(task, layer), Title(task, layer), Alt,
             $"n = {Source.Whole(features.Count)}{(total > features.Count ? $" of {Source.Whole(total)} features, at even distances by index" : " features")} that fire on a held-out word; {features.Count(f => f.Consistent)} of them pass every gate. " +
                 $"Context gain: mean over the words it fires on of 1[label] − P(label | word form); near 0, a feature only knows words. {source}",
-            [new Panel("", new PlotAxis("held-out words it fires on", 1, most) { Log = true }, new PlotAxis("consistency", 0, 1.02)) { Series = series, Scale = new ColourScale("context gain", -gain, gain, true), Height = 250 }]);
+            [new Panel("", new PlotAxis("held-out words it fires on", 1, most) { Log = true }, new PlotAxis("consistency", 0, 1.02)) { Series = series, Scale = new ColourScale("context gain", -gain, gain, true) { OnPage = true }, Height = 250 }]);
     }
 
     private static Series Points(string name, SeriesStyle style, IEnumerable<FeaturePoint> features)

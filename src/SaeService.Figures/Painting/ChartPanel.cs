@@ -28,7 +28,7 @@ internal static class ChartPanel
             page.Write(label, data.Left + Share(position, horizontal) * data.Width, data.Bottom + 14, TickSize, page.Theme.Muted, Anchor.Middle);
         foreach (var (position, label) in rows)
             page.Write(label, data.Left - 6, panel.Y.Categories is null ? data.Bottom - Share(position, vertical) * data.Height + 3.5f : data.Top + Share(position, vertical) * data.Height + 3.5f, TickSize,
-                panel.Y.Categories is null ? page.Theme.Muted : page.Theme.Ink, Anchor.End, full: panel.Y.Categories is null ? null : Letters.Clean(panel.Y.Categories[(int)position]));
+                panel.Y.Categories is null ? page.Theme.Muted : page.Theme.Ink, Anchor.End, full: panel.Y.Categories is null ? null : Letters.Label(panel.Y.Categories[(int)position]));
         page.Write(panel.X.Title, data.MidX, data.Bottom + 28, TitleSize, anchor: Anchor.Middle);
         page.Write(panel.Y.Title, x + 9, data.MidY, TitleSize, anchor: Anchor.Middle, angle: -90);
         if (panel.Scale is { } scale)
@@ -50,7 +50,7 @@ internal static class ChartPanel
     public static void Sample(SKCanvas canvas, Theme theme, Series series, float x, float middle)
     {
         using var paint = Paint.NewDisposablePaint();
-        var colour = theme.Of(series.Style);
+        var colour = series.Mark == Mark.Points && series.Value is not null ? Color.FromHex(theme.Muted) : theme.Of(series.Style);
         if (series.Mark == Mark.Bars)
             Drawing.FillRectangle(canvas, new PixelRect(x + 4, x + 20, middle + 5, middle - 5), paint, Fill(colour, series));
         if (series.Mark == Mark.Line)

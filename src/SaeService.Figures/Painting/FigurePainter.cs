@@ -29,6 +29,11 @@ public static class FigurePainter
         var columns = Math.Clamp(figure.Columns, 1, Math.Max(1, figure.Panels.Count));
         var room = (Width - 2 * Margin - (columns - 1) * Gap) / columns;
         var places = figure.Panels.Select(panel => panel.Grid is null ? ChartPanel.Measure(panel, room) : GridPanel.Measure(panel, room)).ToList();
+        // Panels beside each other are of one size, whatever stands before their axes.
+        if (columns > 1)
+            for (var (i, left) = (0, places.Max(p => p.Left)); i < places.Count; i++)
+                if (figure.Panels[i].Grid is null)
+                    places[i] = places[i] with { Left = left, DataWidth = places[i].DataWidth + places[i].Left - left };
         var widths = Enumerable.Range(0, columns).Select(c => places.Where((_, i) => i % columns == c).Select(p => p.Width).DefaultIfEmpty(0).Max()).ToArray();
         var width = Math.Max(Width, widths.Sum() + (columns - 1) * Gap + 2 * Margin);
 
@@ -45,7 +50,7 @@ public static class FigurePainter
                 var (panel, place) = (figure.Panels[row * columns + c], places[row * columns + c]);
                 var title = Letters.Clean(panel.Title);
                 var top = y + (title.Length > 0 ? 17 : 4);
-                page.Write(Letters.Fit(title, place.Width, PanelTitleSize, bold: true), x + (columns > 1 ? place.Left : 0), top - 5, PanelTitleSize, bold: true, full: title);
+                page.Write(Letters.Fit(title, columns > 1 ? place.DataWidth + 8 : place.Width, PanelTitleSize, bold: true), x + (columns > 1 ? place.Left : 0), top - 5, PanelTitleSize, bold: true, full: title);
                 shapes.Add(panel.Grid is null ? ChartPanel.Place(panel, place, page, x, top) : GridPanel.Place(panel, place, page, x, top));
                 height = Math.Max(height, top - y + place.Height);
                 x += widths[c] + Gap;

@@ -7,7 +7,7 @@ namespace SaeService.Figures.Painting;
 /// <summary>Cells with their numbers in them, names of rows and columns beside them, and the scale of colours to the right.</summary>
 internal static class GridPanel
 {
-    private const float RowHeight = 20, LabelSize = 10.5f, NumberSize = 9, LongestLabel = 130;
+    private const float LabelSize = 10.5f, NumberSize = 9, LongestLabel = 130;
 
     public static string NameOf(CellState state) => state switch
     {
@@ -25,24 +25,26 @@ internal static class GridPanel
         const float Right = ColourBar.Room;
         var number = grid.Values.SelectMany(r => r).Select(v => Letters.Width(Number(v, grid.Decimals), NumberSize)).DefaultIfEmpty(0).Max();
         var cell = Math.Clamp((room - left - Right) / columns, Math.Max(number + 5, 16), Math.Max(number + 5, 44));
-        var height = Math.Max(rows * RowHeight, 84);
-        return new Place(left + columns * cell + Right, height + ColumnRoom(panel, cell) + 20, left, columns * cell, rows * RowHeight);
+        if (Dense(panel))
+            cell = DenseRow;
+        var height = Math.Max(rows * RowHeight(panel), 84);
+        return new Place(left + columns * cell + Right, height + ColumnRoom(panel, cell) + 20, left, columns * cell, rows * RowHeight(panel));
     }
 
     public static Action<SKCanvas> Place(Panel panel, Place place, Page page, float x, float top)
     {
         var grid = panel.Grid!;
         var data = SKRect.Create(x + place.Left, top, place.DataWidth, place.DataHeight);
-        var (cellWidth, cellHeight) = (data.Width / panel.X.Categories!.Count, RowHeight);
+        var (cellWidth, cellHeight) = (data.Width / panel.X.Categories!.Count, RowHeight(panel));
         var rows = panel.Y.Categories!;
         foreach (var (label, r) in Labels(panel.Y).Select((l, r) => (l, r)))
-            page.Write(label, data.Left - 6, data.Top + (r + 0.5f) * cellHeight + 3.6f, LabelSize, anchor: Anchor.End, full: Letters.Clean(rows[r]));
+            page.Write(label, data.Left - 6, data.Top + (r + 0.5f) * cellHeight + 3.6f, LabelSize, anchor: Anchor.End, full: Letters.Label(rows[r]));
         var columnRoom = ColumnRoom(panel, cellWidth);
         foreach (var (label, c) in Labels(panel.X).Select((l, c) => (l, c)))
             if (Upright(panel, cellWidth))
                 page.Write(label, data.Left + (c + 0.5f) * cellWidth, data.Bottom + 13, LabelSize, anchor: Anchor.Middle);
             else
-                page.Write(label, data.Left + (c + 0.5f) * cellWidth + 3.6f, data.Bottom + 6, LabelSize, anchor: Anchor.End, angle: -90, full: Letters.Clean(panel.X.Categories[c]));
+                page.Write(label, data.Left + (c + 0.5f) * cellWidth + 3.6f, data.Bottom + 6, LabelSize, anchor: Anchor.End, angle: -90, full: Letters.Label(panel.X.Categories[c]));
         page.Write(panel.X.Title, data.MidX, data.Bottom + columnRoom + 11, LabelSize, anchor: Anchor.Middle);
         if (panel.Y.Title.Length > 0)
             page.Write(panel.Y.Title, x + 9, data.MidY, LabelSize, anchor: Anchor.Middle, angle: -90);
@@ -50,7 +52,7 @@ internal static class GridPanel
             for (var c = 0; c < grid.Values[r].Count; c++)
                 if (grid.Values[r][c] is { } value)
                     page.Write(Number(value, grid.Decimals), data.Left + (c + 0.5f) * cellWidth, data.Top + (r + 0.5f) * cellHeight + 3.2f, NumberSize,
-                        grid.States[r][c] is CellState.Plain or CellState.Established ? Theme.InkOn(page.Theme.Of(grid.Scale, value)) : page.Theme.Ink, Anchor.Middle);
+                        Cells.Ink(page.Theme, page.Theme.Of(grid.Scale, value), grid.States[r][c]), Anchor.Middle);
         if (grid.Scale.Title.Length > 0)
             ColourBar.Write(grid.Scale, page, data);
         return canvas =>
@@ -85,7 +87,14 @@ internal static class GridPanel
         return text.StartsWith("0.", StringComparison.Ordinal) ? text[1..] : text.StartsWith("-0.", StringComparison.Ordinal) ? $"−{text[2..]}" : text.Replace('-', '−');
     }
 
-    private static IEnumerable<string> Labels(PlotAxis axis) => axis.Categories!.Select(name => Letters.Fit(Letters.Clean(name), LongestLabel, LabelSize));
+    /// <summary>So many cells that numbers in them would fill pages.</summary>
+    private static bool Dense(Panel panel) => panel.Grid!.Decimals < 0 && panel.X.Categories!.Count > 24;
+
+    private const float DenseRow = 15;
+
+    private static float RowHeight(Panel panel) => Dense(panel) ? DenseRow : 20;
+
+    private static IEnumerable<string> Labels(PlotAxis axis) => axis.Categories!.Select(name => Letters.Fit(Letters.Label(name), LongestLabel, LabelSize));
 
     private static bool Upright(Panel panel, float cell) => Labels(panel.X).All(l => Letters.Width(l, LabelSize) <= cell - 2);
 
@@ -111,16 +120,27 @@ internal static class GridPanel
                 }
         }
 
+        private static readonly float[] s_wide = [4, 8], s_narrow = [4];
+
+        /// <summary>Of the number on it.</summary>
+        public static string Ink(Theme theme, Color colour, CellState state) => state == CellState.NotEstablished ? theme.Muted : Theme.InkOn(Fill(theme, colour, state));
+
+        private static Color Fill(Theme theme, Color colour, CellState state) => state switch
+        {
+            CellState.NotEstablished => Color.FromHex(theme.Empty),
+            CellState.Suggestive => theme.Pale(colour),
+            _ => colour,
+        };
+
         /// <param name="colour">Null: an empty cell.</param>
         public static void Draw(SKCanvas canvas, Paint paint, Theme theme, PixelRect cell, Color? colour, CellState state)
         {
-            var fill = colour is not { } full || state == CellState.NotEstablished ? Color.FromHex(theme.Empty) : state == CellState.Suggestive ? theme.Pale(full) : full;
-            Drawing.FillRectangle(canvas, cell, paint, new FillStyle { Color = fill, AntiAlias = true });
+            Drawing.FillRectangle(canvas, cell, paint, new FillStyle { Color = colour is { } full ? Fill(theme, full, state) : Color.FromHex(theme.Empty), AntiAlias = true });
             if (colour is null || state != CellState.Suggestive)
                 return;
             // Strokes along the corners leave the number free.
             var style = new LineStyle { Color = Color.FromHex(theme.Muted), Width = 0.7f, AntiAlias = true };
-            foreach (var cut in new[] { 4f, 8f })
+            foreach (var cut in cell.Width < 32 ? s_narrow : s_wide)
             {
                 Drawing.DrawLine(canvas, paint, new PixelLine(cell.Left, cell.Top + cut, cell.Left + cut, cell.Top), style);
                 Drawing.DrawLine(canvas, paint, new PixelLine(cell.Right - cut, cell.Bottom, cell.Right, cell.Bottom - cut), style);

@@ -44,9 +44,11 @@ internal static class Letters
             else if (Rune.GetUnicodeCategory(rune) != UnicodeCategory.Format || rune.Value is 0x200C or 0x200D) // joiners are letters' business
                 clean.Append(rune);
         }
-        var done = clean.ToString().Trim();
-        return done.Length == 0 && text.Length > 0 ? "(blank)" : done;
+        return clean.ToString().Trim();
     }
+
+    /// <summary>A label is always seen.</summary>
+    public static string Label(string text) => Clean(text) is { Length: > 0 } clean ? clean : "(blank)";
 
     public static float Width(string text, float size, bool bold = false) => Runs(text, bold).Sum(r => Measure(r, size));
 

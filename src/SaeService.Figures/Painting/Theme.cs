@@ -5,7 +5,7 @@ namespace SaeService.Figures.Painting;
 
 /// <summary>
 /// Colours. Series have those of Okabe and Ito (2008), which eyes of all kinds tell apart, and differ in dash and marker as well; magnitudes have cividis (Nuñez et al.
-/// 2018), signed values ColorBrewer's RdBu.
+/// 2018) on dark and ColorBrewer's YlGnBu on light pages, signed values its RdBu.
 /// </summary>
 /// <param name="Series">By <see cref="SeriesStyle"/>.</param>
 public sealed record Theme(string Background, string Ink, string Muted, string Rule, string Empty, IReadOnlyList<string> Series)
@@ -24,10 +24,11 @@ public sealed record Theme(string Background, string Ink, string Muted, string R
         _ => throw new ArgumentException("is not known; known: light, dark"),
     };
 
-    private bool IsDark => ReferenceEquals(this, Dark);
-
-    private static readonly Color[] s_sequential = Color.FromHex(["#00224E", "#123570", "#3B496C", "#575D6D", "#707173", "#8A8678", "#A59C74", "#C3B369", "#E1CC55", "#FEE838"]);
+    private static readonly Color[] s_ink = Color.FromHex(["#FFFFD9", "#EDF8B1", "#C7E9B4", "#7FCDBB", "#41B6C4", "#1D91C0", "#225EA8", "#253494", "#081D58"]);
+    private static readonly Color[] s_light = Color.FromHex(["#00224E", "#123570", "#3B496C", "#575D6D", "#707173", "#8A8678", "#A59C74", "#C3B369", "#E1CC55", "#FEE838"]);
     private static readonly Color[] s_diverging = Color.FromHex(["#2166AC", "#67A9CF", "#F7F7F7", "#EF8A62", "#B2182B"]);
+    private static readonly Color[] s_pointsOnLight = Color.FromHex(["#0072B2", "#8C9299", "#D55E00"]);
+    private static readonly Color[] s_pointsOnDark = Color.FromHex(["#56B4E9", "#8C9299", "#E69F00"]);
 
     internal Color Of(SeriesStyle style) => Color.FromHex(Series[(int)style]);
 
@@ -55,10 +56,14 @@ public sealed record Theme(string Background, string Ink, string Muted, string R
     {
         var extent = scale.Max - scale.Min;
         var share = extent > 0 ? Math.Clamp((value - scale.Min) / extent, 0, 1) : scale.Diverging ? 0.5 : 0;
-        // More ink, or more light, for more: small values are near the page.
-        if (!scale.Diverging && !IsDark)
-            share = 1 - share;
-        var stops = scale.Diverging ? s_diverging : s_sequential;
+        var dark = ReferenceEquals(this, Dark);
+        // More ink, or more light, for more: in cells small values are near the page; points must be seen on it, whatever they are.
+        var stops = (scale.OnPage, scale.Diverging) switch
+        {
+            (true, _) => dark ? s_pointsOnDark : s_pointsOnLight,
+            (_, true) => s_diverging,
+            _ => dark ? s_light : s_ink,
+        };
         var at = share * (stops.Length - 1);
         var below = Math.Min((int)at, stops.Length - 2);
         return Mix(stops[below], stops[below + 1], at - below);

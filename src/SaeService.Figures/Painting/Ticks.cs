@@ -13,7 +13,7 @@ internal static class Ticks
     public static List<(double Position, string Label)> Of(PlotAxis axis, int most)
     {
         if (axis.Categories is { } categories)
-            return [.. categories.Select((name, i) => ((double)i, Letters.Clean(name)))];
+            return [.. categories.Select((name, i) => ((double)i, Letters.Label(name)))];
         var (low, high) = Limits(axis);
         if (axis.Log)
         {
@@ -24,7 +24,7 @@ internal static class Ticks
         var step = Step((high - low) / Math.Max(most, 1), axis.Whole);
         var marks = new List<(double, string)>();
         for (var i = (long)Math.Ceiling(low / step - 1e-9); i * step <= high + step * 1e-9; i++)
-            marks.Add((i * step, Number(i * step, step)));
+            marks.Add((i * step, Number(i * step, step, high)));
         return marks;
     }
 
@@ -37,12 +37,14 @@ internal static class Ticks
         return whole ? Math.Max(1, Math.Round(step)) : step;
     }
 
-    private static string Number(double value, double step) => step switch
+    private static string Number(double value, double step, double high)
     {
-        >= 1e6 => string.Create(CultureInfo.InvariantCulture, $"{value / 1e6:0.#} M"),
-        >= 1e4 => string.Create(CultureInfo.InvariantCulture, $"{value / 1e3:0.#} k"),
-        _ => (value == 0 ? 0 : value).ToString($"F{Math.Clamp((int)Math.Ceiling(-Math.Log10(step) - 1e-9), 0, 9)}", CultureInfo.InvariantCulture),
-    };
+        if (value == 0)
+            return "0";
+        var (unit, name) = high switch { >= 1e6 => (1e6, " M"), >= 2e4 => (1e3, " k"), _ => (1, "") };
+        var decimals = Math.Clamp((int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9), 0, 9);
+        return (value / unit).ToString($"F{decimals}", CultureInfo.InvariantCulture).Replace('-', '−') + name;
+    }
 
     private static string Decade(int d) => d is >= 0 and <= 4 ? Math.Pow(10, d).ToString("#,0", CultureInfo.InvariantCulture) : $"1e{d}";
 }
