@@ -76,7 +76,7 @@ public sealed class InspectionTests
                     var answer = await InspectedAsync(client, job, new { text, layers = new[] { layer }, positions = new[] { 0 } }, ct);
                     var words = answer["words"]!.AsArray().Select(w => w!["text"]!.GetValue<string>()).ToArray();
                     string[] shown = [.. context["words"]!.AsArray().Select(w => w!.GetValue<string>())];
-                    var at = Enumerable.Range(0, words.Length - shown.Length + 1).FirstOrDefault(i => words.AsSpan(i, shown.Length).SequenceEqual(shown), -1);
+                    var at = Enumerable.Range(0, Math.Max(0, words.Length - shown.Length + 1)).FirstOrDefault(i => words.AsSpan(i, shown.Length).SequenceEqual(shown), -1);
                     if (at < 0)
                         continue; // cut into other words by the treebank
                     var seen = answer["layers"]![0]!["features"]!.AsArray().Where(f => f!["index"]!.GetValue<int>() == index)
