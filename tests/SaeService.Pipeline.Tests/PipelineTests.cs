@@ -96,7 +96,7 @@ public sealed class PipelineTests
         var row = Assert.Single(new FeatureCards(corpus, words, packed, built.Build()).Rows(Guid.NewGuid(), 2, _ => ([], [])));
         Assert.Equal((1, 12f, 13.0 / words.Count), (row.Index, row.MaxActivation, row.Density));
         var contexts = JsonSerializer.Deserialize<List<ActivatingContext>>(row.ContextsJson, Wire.Json)!;
-        Assert.Equal(10, contexts.Count);
+        Assert.Equal(12, contexts.Count);
         Assert.Equal("s11", contexts[0].Sentence);
         Assert.Equal(["alpha", "beta", "gamma"], contexts[0].Words);
         Assert.Equal("beta", contexts[0].Words[contexts[0].Position]);

@@ -33,9 +33,11 @@ public static class NeuronpediaUpload
         context.Response.Headers.ContentDisposition = $"attachment; filename=\"neuronpedia-layer-{layer}.jsonl\"";
 
         await using var command = database.CreateCommand("""
-            SELECT f.index, f.density, f.max_activation, f.promoted, f.suppressed, f.contexts, f.intervals, ARRAY(SELECT ARRAY[l.task, l.label] FROM feature_labels l
-            WHERE l.job_id = f.job_id AND l.layer = f.layer AND l.index = f.index AND l.consistent ORDER BY l.task COLLATE "C")
-            FROM features f WHERE f.job_id = $1 AND f.layer = $2 ORDER BY f.index
+            SELECT f.index, f.density, f.max_activation, f.promoted, f.suppressed, f.contexts, f.intervals,
+              coalesce(array_agg(l.task ORDER BY l.task COLLATE "C") FILTER (WHERE l.task IS NOT NULL), '{}'),
+              coalesce(array_agg(l.label ORDER BY l.task COLLATE "C") FILTER (WHERE l.task IS NOT NULL), '{}')
+            FROM features f LEFT JOIN feature_labels l ON l.job_id = f.job_id AND l.layer = f.layer AND l.index = f.index AND l.consistent
+            WHERE f.job_id = $1 AND f.layer = $2 GROUP BY f.job_id, f.layer, f.index ORDER BY f.index
             """);
         command.Parameters.AddWithValue(id);
         command.Parameters.AddWithValue(layer);
@@ -65,9 +67,9 @@ public static class NeuronpediaUpload
         var suppressed = JsonSerializer.Deserialize<List<TokenEffect>>(reader.GetString(4), Wire.Json)!;
         var top = JsonSerializer.Deserialize<List<ActivatingContext>>(reader.GetString(5), Wire.Json)!;
         var intervals = await reader.IsDBNullAsync(6, ct) ? [] : JsonSerializer.Deserialize<List<ActivationInterval>>(reader.GetString(6), Wire.Json)!;
-        var labels = reader.GetFieldValue<string[,]>(7);
+        var (tasks, labels) = (reader.GetFieldValue<string[]>(7), reader.GetFieldValue<string[]>(8));
         return new(index, density, promoted, suppressed,
-            [.. Enumerable.Range(0, labels.GetLength(0)).Select(n => new UploadExplanation(NeuronpediaExplanation.Text(labels[n, 0], labels[n, 1]), NeuronpediaExplanation.Method, NeuronpediaExplanation.Model))],
+            [.. tasks.Zip(labels, (task, label) => new UploadExplanation(NeuronpediaExplanation.Text(task, label), NeuronpediaExplanation.Method, NeuronpediaExplanation.Model))],
             [.. NeuronpediaBins.Of(top, intervals, max).Select(a => new UploadActivation(a.Context.Words, a.Context.Activations, a.BinMin, a.BinMax, a.BinContains))]);
     }
 
