@@ -53,7 +53,7 @@ internal static class Documents
 
         double Share(int layer, int label) => Math.Round(Math.Abs(Math.Cos(0.3 * layer + label)), 3);
 
-        CellStatus Status(int layer, int label) => !established ? CellStatus.NotEstablished : (layer + label) % 3 switch { 0 => CellStatus.Established, 1 => CellStatus.Suggestive, _ => CellStatus.NotEstablished };
+        CellStatus Status(int layer, int label) => !established ? CellStatus.NotEstablished : ((layer + label) % 3) switch { 0 => CellStatus.Established, 1 => CellStatus.Suggestive, _ => CellStatus.NotEstablished };
 
         LabelProfile Profile(string task, int i) => new()
         {

@@ -30,11 +30,12 @@ public static class Heatmap
         };
         var established = states.SelectMany(s => s).Count(s => s == CellState.Established);
         var limit = Math.Max(drawn.Max(Math.Abs), 0.01);
-        var scale = value == "change" ? new ColourScale(unit, -limit, limit, true) : new ColourScale(unit, 0, value == "count" ? Math.Max(drawn.Max(), 1) : Math.Max(drawn.Max(), 0.01), false);
+        var scale = value == "change" ? new ColourScale(unit, -limit, limit, true) : new ColourScale(unit, 0, drawn.Max() > 0 ? drawn.Max() : 1, false);
+        var support = cells.SelectMany(c => c.Values).Where(c => kept.Contains(c.Label)).Select(c => c.Support).DefaultIfEmpty(0).ToList();
         var sorted = $"Rows by centre of gravity, early layers first{(rows.Count < all.Count ? $"; the {rows.Count} most frequent of {all.Count} labels" : "")}.";
         return new Figure($"heatmap-{task}", $"{task}: {name} by label and layer",
             $"Heatmap of {rows.Count} labels of {task} by {cells.Count} layers; {established} of {rows.Count * cells.Count} cells are established.{Most(rows, values, states, document)}",
-            $"{what} {sorted} {Source.Of(document)}", [new Panel("", PlotAxis.Of("layer", [.. document.Layers.Select(l => $"{l.Layer}")]), PlotAxis.Of("", [.. rows.Select(p => p.Label)]))
+            $"{what} Established: every gate is passed, among them that the 95 % document-bootstrap interval of the excess lies above 0. {sorted} n = {Source.Whole(support.Min())} to {Source.Whole(support.Max())} held-out words a label. {Source.Of(document)}", [new Panel("", PlotAxis.Of("layer", [.. document.Layers.Select(l => $"{l.Layer}")]), PlotAxis.Of("", [.. rows.Select(p => p.Label)]))
             {
                 Grid = new Grid(values, states, scale, value == "count" ? 0 : 2)
                 {
