@@ -119,6 +119,56 @@ public sealed class InspectTests(ImpatientFixture api) : IClassFixture<Impatient
         }
     }
 
+    [Fact]
+    public async Task The_page_shows_the_answer_with_links_and_what_was_wrong_in_its_place()
+    {
+        var job = await FinishedAsync();
+        using var late = await PageAsync(job, "The old farmer");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, late.StatusCode);
+        Assert.Contains("No worker is answering", await late.Content.ReadAsStringAsync(Ct), StringComparison.Ordinal);
+        foreach (var (text, said) in new[] { (new string('x', 2001), "at most 2000"), ("   ", "white space"), ("a\0b", "NUL") })
+        {
+            using var wrong = await PageAsync(job, text);
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, wrong.StatusCode);
+            Assert.Matches($"""id="inspect-problem"[^§]*{said}""", await wrong.Content.ReadAsStringAsync(Ct));
+        }
+
+        using var desk = InspectionDesk.Open(api.Services.GetRequiredService<NpgsqlDataSource>(), "desk");
+        var asking = PageAsync(job, "<b>The</b>");
+        ClaimedInspection? claimed;
+        while ((claimed = desk.TryClaim()) is null)
+            await Task.Delay(20, Ct);
+        Assert.Equal(("<b>The</b>", "pos"), (claimed.Request.Text, claimed.Request.Task));
+        Assert.True(desk.Answer(claimed, new InspectionAnswer
+        {
+            JobId = job.Id,
+            Text = claimed.Request.Text,
+            Tokens = [new("<b>", 0, 3, 0), new(" The", 3, 6, 0)],
+            Words = [new("<b>The</b>", 0, 10, 0, 1)],
+            LensPredicts = "next",
+            Layers = [new(0, "embed", [new(5, "pos", "DET", FeatureKind.Lexical, 0.9, 0, 0, 1.25, 2), new(6, "pos", "DET", FeatureKind.Lexical, 0.9, 0, 0, 0.2, 2)],
+                [new(0, [new("never", 0.1)]), new(1, [new(" old", 0.5)])])],
+            Caveats = ["a caveat"],
+        }));
+        using var answer = await asking;
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var page = await answer.Content.ReadAsStringAsync(Ct);
+        Assert.DoesNotContain("<b>The", page, StringComparison.Ordinal);
+        page = WebUtility.HtmlDecode(page);
+        Assert.Matches($"""href="/jobs/{job.Id}/layers/0/features/5" style="--v: 0.625"[^>]*><bdi>DET</bdi> ×2<""", page);
+        // The lens is read at the last token where none is named.
+        Assert.Contains("␣old", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("never", page, StringComparison.Ordinal);
+        Assert.Contains("a caveat", page, StringComparison.Ordinal);
+    }
+
+    private async Task<HttpResponseMessage> PageAsync(Job job, string text)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/jobs/{job.Id}/inspect?text={Uri.EscapeDataString(text)}");
+        request.Headers.Add("Accept", "text/html");
+        return await api.Submitter.SendAsync(request, Ct);
+    }
+
     private async Task<List<Guid>> RowsAsync()
     {
         await using var db = api.Database();
