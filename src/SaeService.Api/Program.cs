@@ -49,6 +49,7 @@ try
         .AddSingleton<CorpusSample>()
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
+        .AddScoped<FeatureReader>()
         .AddProblemResponses()
         .AddExplorer()
         .AddAccess(settings)

@@ -106,6 +106,12 @@ public sealed record FeatureSummary
 /// <param name="FiringWindows">Held-out windows in which it fires, and those in which it does not.</param>
 public sealed record DetectionScore(double Accuracy, double Control, double? Fuzzing, double? FuzzingControl, int FiringWindows, int SilentWindows);
 
+/// <summary>A page of a layer's features against tasks, in the order asked for.</summary>
+/// <param name="PreviousBefore">For <c>before</c>, the page before this one; null on the first.</param>
+/// <param name="Total">How many match, on all pages.</param>
+public sealed record FeaturePage(IReadOnlyList<FeatureSummary> Data, bool HasMore, string? NextAfter, string? PreviousBefore, long Total)
+    : Page<FeatureSummary>(Data, HasMore, NextAfter);
+
 /// <summary>One feature with everything known of it.</summary>
 public sealed record FeatureDetail
 {

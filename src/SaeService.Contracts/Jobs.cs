@@ -83,7 +83,7 @@ public sealed record LayerProgress(int Layer, StageKind? Stage, StageStatus? Sta
 public sealed record JobUrls(string Self, string Events, string Cancel, string Retry, string Layers, string MutualInformation, string Profiles, string Explorer);
 
 /// <summary>A page of a list, newest first.</summary>
-public sealed record Page<T>(IReadOnlyList<T> Data, bool HasMore, string? NextAfter)
+public record Page<T>(IReadOnlyList<T> Data, bool HasMore, string? NextAfter)
 {
     public string Object { get; init; } = "list";
 }

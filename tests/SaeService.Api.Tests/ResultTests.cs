@@ -84,45 +84,91 @@ public sealed class ResultTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("?sort=support", 24)]
     [InlineData("?sort=index&task=ner", 12)]
     [InlineData("?task=mood", 0)]
+    [InlineData("?sort=support&order=asc", 24)]
+    [InlineData("?sort=index&order=desc", 24)]
+    [InlineData("?min_consistency=0.9&task=pos", 4)]
+    [InlineData("?min_f1=0.61", 0)]
+    [InlineData("?q=noU", 6)]
+    [InlineData("?q=%25", 0)]
+    [InlineData("?q=11", 2)]
+    [InlineData("?sort=density", 24)]
+    [InlineData("?sort=max_activation&order=asc&task=pos", 12)]
+    [InlineData("?min_density=0.0100001&max_density=0.02", 0)]
+    [InlineData("?min_density=0.01&max_density=0.01&task=pos", 12)]
     public async Task Features_are_filtered_and_paged_without_loss_or_repetition(string query, int expected)
     {
         var job = await FinishedAsync();
         var seen = new List<FeatureSummary>();
+        var pages = new List<FeaturePage>();
         var next = $"{job.Urls.Self}/layers/1/features{query}{(query.Length == 0 ? "?" : "&")}limit=5";
+        string? previous = null;
         while (next is not null)
         {
-            using var answer = await api.Submitter.GetAsync(next, Ct);
-            Assert.True(answer.StatusCode == HttpStatusCode.OK, $"{next}: {await answer.Content.ReadAsStringAsync(Ct)}");
-            var page = await ApiFixture.ReadAsync<Page<FeatureSummary>>(answer);
+            (var page, next, previous) = await PageAsync(next);
             Assert.True(page.Data.Count <= 5);
+            Assert.Equal(expected, page.Total);
+            Assert.Equal(pages.Count > 0, previous is not null);
+            pages.Add(page);
             seen.AddRange(page.Data);
-            next = page.HasMore ? answer.Headers.GetValues("Link").Single().Split('<', '>')[1] : null;
             Assert.True(seen.Count <= 24);
         }
         Assert.Equal(expected, seen.Count);
         Assert.Equal(expected, seen.Select(f => (f.Index, f.Task)).Distinct().Count());
         Func<FeatureSummary, double> key = query.Contains("sort=support", StringComparison.Ordinal) ? f => f.Support
-            : query.Contains("sort=index", StringComparison.Ordinal) ? f => -f.Index : f => f.ConsistencyLower;
-        Assert.Equal(seen.Select(key).OrderDescending(), seen.Select(key));
+            : query.Contains("sort=index", StringComparison.Ordinal) ? f => -f.Index
+            : query.Contains("sort=", StringComparison.Ordinal) ? f => 0 : f => f.ConsistencyLower;
+        var sorted = query.Contains("order=", StringComparison.Ordinal) ? seen.Select(key).Order() : seen.Select(key).OrderDescending();
+        Assert.Equal(sorted, seen.Select(key));
+
+        // The same pages backwards.
+        for (var n = pages.Count - 2; n >= 0; n--)
+        {
+            (var page, next, previous) = await PageAsync(previous);
+            Assert.Equal(pages[n].Data.Select(f => (f.Index, f.Task)), page.Data.Select(f => (f.Index, f.Task)));
+            Assert.Equal((pages[n].HasMore, pages[n].NextAfter, pages[n].PreviousBefore, pages[n].Total), (page.HasMore, page.NextAfter, page.PreviousBefore, page.Total));
+            Assert.NotNull(next);
+        }
+        Assert.Null(previous);
+
+        async Task<(FeaturePage, string?, string?)> PageAsync(string? address)
+        {
+            using var answer = await api.Submitter.GetAsync(address, Ct);
+            Assert.True(answer.StatusCode == HttpStatusCode.OK, $"{address}: {await answer.Content.ReadAsStringAsync(Ct)}");
+            var page = await ApiFixture.ReadAsync<FeaturePage>(answer);
+            var links = answer.Headers.TryGetValues("Link", out var values) ? values.Single().Split(", ").ToDictionary(l => l.Split('"')[1], l => l.Split('<', '>')[1]) : [];
+            Assert.Equal((page.HasMore, page.PreviousBefore is not null), (links.ContainsKey("next"), links.ContainsKey("prev")));
+            return (page, links.GetValueOrDefault("next"), links.GetValueOrDefault("prev"));
+        }
     }
 
     [Theory]
-    [InlineData("?limit=0")]
-    [InlineData("?limit=1000")]
-    [InlineData("?sort=summary;drop table jobs")]
-    [InlineData("?kind=1")]
-    [InlineData("?min_support=many")]
-    [InlineData("?after=AAAA")]
-    [InlineData("?after=%00")]
-    public async Task Wrong_parameters_of_the_list_are_named(string query) =>
-        await ProblemAsync(await FinishedAsync(), "/layers/1/features" + query, ProblemCodes.InvalidParameter);
+    [InlineData("?limit=0", "limit")]
+    [InlineData("?limit=1000", "limit")]
+    [InlineData("?sort=summary;drop table jobs", "sort")]
+    [InlineData("?order=up", "order")]
+    [InlineData("?kind=1", "kind")]
+    [InlineData("?min_support=many", "MinSupport")]
+    [InlineData("?min_consistency=NaN", "min_consistency")]
+    [InlineData("?max_density=2", "max_density")]
+    [InlineData("?q=%00", "q")]
+    [InlineData("?label=%00", "label")]
+    [InlineData("?after=AAAA", "after")]
+    [InlineData("?after=%00", "after")]
+    [InlineData("?before=AAAA", "before")]
+    [InlineData("?before=AAAA&after=AAAA", "before")]
+    public async Task Wrong_parameters_of_the_list_are_named(string query, string name)
+    {
+        var problem = await ProblemAsync(await FinishedAsync(), "/layers/1/features" + query, ProblemCodes.InvalidParameter);
+        Assert.Contains(name, $"{problem.Detail} {string.Join(' ', problem.Errors?.Keys ?? [])}", StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task A_cursor_belongs_to_its_order()
     {
         var job = await FinishedAsync();
-        var page = await GetAsync<Page<FeatureSummary>>(job, "/layers/1/features?limit=3");
+        var page = await GetAsync<FeaturePage>(job, "/layers/1/features?limit=3");
         await ProblemAsync(job, $"/layers/1/features?sort=f1&after={page.NextAfter}", ProblemCodes.InvalidParameter);
+        await ProblemAsync(job, $"/layers/1/features?order=asc&after={page.NextAfter}", ProblemCodes.InvalidParameter);
     }
 
     [Fact]
