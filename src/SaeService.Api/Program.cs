@@ -50,6 +50,8 @@ try
         .AddSingleton<JobEstimates>()
         .AddSingleton<RequestResolver>()
         .AddScoped<FeatureReader>()
+        .AddSingleton<JobSubmission>()
+        .AddScoped<NeighbourReader>()
         .AddProblemResponses()
         .AddExplorer()
         .AddAccess(settings)
@@ -78,7 +80,9 @@ try
     jobs.MapJobEvents();
     jobs.MapLayers();
     jobs.MapFeatures();
+    jobs.MapInspect();
     jobs.MapExports();
+    jobs.MapFigures();
     app.MapCompare();
     app.MapDocumentSchema();
     app.MapHangfireDashboardWithAuthorizationPolicy(Scopes.Admin, "/hangfire",

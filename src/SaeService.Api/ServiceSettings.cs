@@ -86,6 +86,9 @@ public sealed class LimitSettings
     /// <summary>Streams of events, and requests that wait, which one key may hold open.</summary>
     public int WaitsPerKey { get; init; } = 50;
 
+    /// <summary>How long a text to be inspected waits for a worker's answer, seconds.</summary>
+    public int InspectionSeconds { get; init; } = 30;
+
     /// <summary>What a job may write to disk; absent: what is free under <c>Artifacts:Root</c>.</summary>
     public long? MaxDiskBytes { get; init; }
 

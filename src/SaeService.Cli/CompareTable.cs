@@ -8,12 +8,11 @@ public static class CompareTable
 {
     public static void Print(Comparison comparison)
     {
-        if (Console.IsOutputRedirected)
-            AnsiConsole.Profile.Width = 160;
+        Screen.Prepare();
         AnsiConsole.MarkupLineInterpolated(
             $"[bold]{comparison.Left.Model}[/] on {comparison.Left.Dataset}  →  [bold]{comparison.Right.Model}[/] on {comparison.Right.Dataset}");
         AnsiConsole.WriteLine();
-        var labels = new Table().Title("Labels that are established in either").RoundedBorder()
+        var labels = Screen.Table("Labels that are established in either")
             .AddColumns("label", "change", "layers left", "layers right", "centre, relative depth", "largest change of F1");
         foreach (var label in comparison.Labels.Where(l => l.Change != LabelChange.Absent))
         {
@@ -24,7 +23,7 @@ public static class CompareTable
         }
         AnsiConsole.Write(labels);
         AnsiConsole.WriteLine();
-        var information = new Table().Title("Information, bits: right minus left").RoundedBorder().AddColumn("layers");
+        var information = Screen.Table("Information, bits: right minus left").AddColumn("layers");
         var tasks = comparison.Information.Select(i => i.Task).Distinct().ToList();
         foreach (var task in tasks)
             information.AddColumn(Markup.Escape(task));

@@ -6,7 +6,7 @@ using SaeService.Contracts;
 
 namespace SaeService.Cli;
 
-/// <summary><c>sae submit</c>, <c>sae watch</c>, <c>sae show</c> and <c>sae compare</c>: the interface from the terminal.</summary>
+/// <summary><c>sae submit</c>, <c>sae jobs</c>, <c>sae watch</c>, <c>sae show</c> and <c>sae compare</c>: the interface from the terminal.</summary>
 public static class JobCommands
 {
     private static readonly Option<Uri?> s_address = new("--address")
@@ -76,13 +76,39 @@ public static class JobCommands
         return command;
     }
 
-    public static Command Show()
+    public static Command List()
     {
-        var id = new Argument<Guid>("job");
-        var command = new Command("show", "What each layer does, of a finished job") { id, s_address, s_json };
+        var count = new Option<int>("--limit") { Description = "At most so many, 1 to 200", DefaultValueFactory = _ => 20 };
+        var command = new Command("jobs", "The latest jobs") { count, s_address, s_json };
         command.SetAction(async (parsed, ct) =>
         {
             using var client = Client(parsed);
+            var page = await client.JobsAsync(parsed.GetValue(count), ct);
+            if (parsed.GetValue(s_json))
+                Console.WriteLine(JsonSerializer.Serialize(page, Wire.IndentedJson));
+            else
+                JobTable.Print(page.Data);
+            return 0;
+        });
+        return command;
+    }
+
+    public static Command Show()
+    {
+        var id = new Argument<Guid>("job");
+        var command = new Command("show", "What each layer does, of a finished job; of another, how far it is") { id, s_address, s_json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var client = Client(parsed);
+            var job = await client.JobAsync(parsed.GetValue(id), ct);
+            if (job.Status != JobStatus.Succeeded)
+            {
+                if (parsed.GetValue(s_json))
+                    Console.WriteLine(JsonSerializer.Serialize(job, Wire.IndentedJson));
+                else
+                    JobTable.Print(job);
+                return 1;
+            }
             var document = await client.DocumentAsync(parsed.GetValue(id), ct);
             if (parsed.GetValue(s_json))
                 Console.WriteLine(Encoding.UTF8.GetString(document));

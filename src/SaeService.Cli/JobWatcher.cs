@@ -3,34 +3,28 @@ using Spectre.Console;
 
 namespace SaeService.Cli;
 
-/// <summary>Follows a job to its end: a progress bar in a terminal, a line a change elsewhere.</summary>
+/// <summary>Follows a job to its end: a progress bar, and one a layer, in a terminal, a line a change elsewhere.</summary>
 public static class JobWatcher
 {
     public static async Task<Job> WatchAsync(ServiceClient client, Guid id, CancellationToken ct)
     {
-        return Console.IsOutputRedirected ? await WatchInLinesAsync(client, id, ct) : await WatchWithBarAsync(client, id, ct);
+        return Screen.IsTerminal ? await WatchWithBarsAsync(client, id, ct) : await WatchInLinesAsync(client, id, ct);
     }
 
     public static bool Ended(Job job) => job.Status is JobStatus.Succeeded or JobStatus.Failed or JobStatus.Cancelled;
 
-    private static async Task<Job> WatchWithBarAsync(ServiceClient client, Guid id, CancellationToken ct)
+    private static async Task<Job> WatchWithBarsAsync(ServiceClient client, Guid id, CancellationToken ct)
     {
-        Job job = null!;
-        await AnsiConsole.Progress()
-            .AutoClear(true)
-            .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
-            .StartAsync(async progress =>
+        var job = await client.JobAsync(id, ct);
+        await AnsiConsole.Live(JobTable.Progress(job)).AutoClear(true).Overflow(VerticalOverflow.Crop).StartAsync(async live =>
+        {
+            while (!Ended(job))
             {
-                var bar = progress.AddTask("waiting for a worker", maxValue: 1);
-                do
-                {
-                    job = await client.JobAsync(id, ct);
-                    bar.Value = job.Progress.Fraction;
-                    bar.Description = Markup.Escape(Describe(job));
-                    if (!Ended(job))
-                        await Task.Delay(500, ct);
-                } while (!Ended(job));
-            });
+                await Task.Delay(500, ct);
+                job = await client.JobAsync(id, ct);
+                live.UpdateTarget(JobTable.Progress(job));
+            }
+        });
         return job;
     }
 
@@ -50,7 +44,7 @@ public static class JobWatcher
         }
     }
 
-    private static string Describe(Job job)
+    public static string Describe(Job job)
     {
         if (job.Status == JobStatus.Queued)
             return "waiting for a worker";

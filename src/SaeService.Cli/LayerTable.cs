@@ -11,9 +11,7 @@ public static class LayerTable
 
     public static void Print(LayerFunctionalityDocument document)
     {
-        // Away from a terminal there is no width to fit: let no cell be cut.
-        if (Console.IsOutputRedirected)
-            AnsiConsole.Profile.Width = 160;
+        Screen.Prepare();
         var model = document.Provenance.Model;
         AnsiConsole.MarkupLineInterpolated(
             $"[bold]{model.Name}[/] ({model.Family}, {model.Layers} blocks, d = {model.DModel}) on [bold]{document.Provenance.Data.Name}[/]: {document.Counts.Aligned:N0} words of {document.Counts.Sentences:N0} sentences");
@@ -23,6 +21,8 @@ public static class LayerTable
         AnsiConsole.Write(Functions(document));
         AnsiConsole.MarkupLine("[grey]F1: held out, of any of the layer's consistent features for the label firing; in brackets: over the best of random directions and word lists[/]");
         AnsiConsole.WriteLine();
+        foreach (var task in document.Tasks)
+            HeatMap.Print(document, task);
         foreach (var layer in document.Layers)
             AnsiConsole.MarkupLineInterpolated($"[bold]{Name(layer)}[/]  {layer.Summary.Plain} [grey]({layer.Summary.Confidence})[/]");
         AnsiConsole.WriteLine();
@@ -30,10 +30,10 @@ public static class LayerTable
 
     private static Table Information(LayerFunctionalityDocument document)
     {
-        var table = new Table().Title("Held-out information between hidden representation and labels, bits (share of the label entropy; 95 % interval)").RoundedBorder();
+        var table = Screen.Table("Held-out information between hidden representation and labels, bits (share of the label entropy; 95 % interval)");
         table.AddColumn("layer");
         foreach (var task in document.Tasks)
-            table.AddColumn(new TableColumn($"{task.Task}  H = {task.EntropyBits:F2}, word list {task.TypeInformationBits:F2}"));
+            table.AddColumn(new TableColumn($"{Markup.Escape(task.Task)}  H = {task.EntropyBits:F2}, word list {task.TypeInformationBits:F2}"));
         table.AddColumn("SAE: FVU / L0 / dead");
         foreach (var layer in document.Layers)
         {
@@ -51,10 +51,10 @@ public static class LayerTable
 
     private static Table Functions(LayerFunctionalityDocument document)
     {
-        var table = new Table().Title("What each layer has separate features for").RoundedBorder();
+        var table = Screen.Table("What each layer has separate features for");
         table.AddColumn("layer");
         foreach (var task in document.Tasks)
-            table.AddColumn(task.Task);
+            table.AddColumn(Markup.Escape(task.Task));
         foreach (var layer in document.Layers)
         {
             var cells = document.Tasks.Select(task =>
@@ -70,7 +70,8 @@ public static class LayerTable
                     lines.Add($"and {established.Count - Shown} more");
                 if (suggestive.Count > 0)
                     lines.Add($"[grey]suggestive: {Markup.Escape(string.Join(", ", suggestive.Take(Shown)))}{(suggestive.Count > Shown ? " …" : "")}[/]");
-                return string.Join('\n', lines);
+                // A cell of one line where lines are cut by other programs.
+                return string.Join(Screen.IsTerminal ? "\n" : "; ", lines);
             });
             table.AddRow([Name(layer), .. cells]);
         }

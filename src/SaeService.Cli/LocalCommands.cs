@@ -43,7 +43,7 @@ public static class LocalCommands
         {
             await using var service = await StartAsync(parsed, ct);
             using var client = new ServiceClient(service.Address);
-            var (brief, sample) = (SampleJob(), parsed.GetValue(model) == "sample");
+            var (brief, sample) = (SampleJob.Request(), parsed.GetValue(model) == "sample");
             var request = new JobRequest
             {
                 Model = new(parsed.GetValue(model)!),
@@ -72,16 +72,6 @@ public static class LocalCommands
         return command;
     }
 
-    /// <summary>The bundled sample is small and simple: a quarter of the usual training and a third of the probes' words show the same.</summary>
-    internal static JobRequest SampleJob(string? mode = null) => new()
-    {
-        Model = new("sample"),
-        Dataset = new("sample"),
-        Mode = mode,
-        Sae = new SaeSettings { TrainTokens = 500_000 },
-        Information = new InformationSettings { MaxTrainWords = 7_000 },
-    };
-
     private static readonly JsonSerializerOptions s_brief = new(Wire.IndentedJson) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 
     private static Task<LocalService> StartAsync(ParseResult parsed, CancellationToken ct) =>
@@ -92,6 +82,7 @@ public static class LocalCommands
     private static void PrintAddresses(LocalService service, Job? job)
     {
         var grid = new Grid().AddColumn().AddColumn();
+        grid.AddRow("explorer", new Uri(service.Address, job is null ? "/" : job.Urls.Explorer).ToString());
         if (job is not null)
             grid.AddRow("what each layer does", new Uri(service.Address, $"/v1/jobs/{job.Id}/layers").ToString());
         grid.AddRow("Swagger UI", new Uri(service.Address, "/swagger").ToString());

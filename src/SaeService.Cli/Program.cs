@@ -6,6 +6,7 @@ var root = new RootCommand("sae: what does each layer of a language model do? Ru
     LocalCommands.Up(),
     LocalCommands.Demo(),
     JobCommands.Submit(),
+    JobCommands.List(),
     JobCommands.Watch(),
     JobCommands.Show(),
     JobCommands.Compare(),

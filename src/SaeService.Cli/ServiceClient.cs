@@ -37,6 +37,12 @@ public sealed class ServiceClient : IDisposable
         return await ReadAsync<Job>(answer, ct);
     }
 
+    public async Task<Page<Job>> JobsAsync(int limit, CancellationToken ct)
+    {
+        using var answer = await SendAsync(new HttpRequestMessage(HttpMethod.Get, $"/v1/jobs?limit={limit}"), ct);
+        return await ReadAsync<Page<Job>>(answer, ct);
+    }
+
     /// <summary>The layer-functionality document, byte for byte as the service stores it.</summary>
     public async Task<byte[]> DocumentAsync(Guid id, CancellationToken ct)
     {

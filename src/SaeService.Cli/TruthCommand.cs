@@ -75,7 +75,7 @@ internal static class TruthCommand
             await using (var service = await LocalService.StartAsync(new LocalOptions(folder, Port: 0, [], []), Console.Error.WriteLine, ct))
             {
                 using var client = new ServiceClient(service.Address);
-                var job = await client.SubmitAsync(LocalCommands.SampleJob("quick"), ct);
+                var job = await client.SubmitAsync(SampleJob.Request("quick"), ct);
                 var stage = "";
                 while (!JobWatcher.Ended(job))
                 {

@@ -126,7 +126,15 @@ public sealed record FeatureDetail
     public required double MeanActivation { get; init; }
     public required IReadOnlyList<FeatureSummary> Tasks { get; init; }
     public required ActivationHistogram Histogram { get; init; }
+
+    /// <summary>By task, the words of <see cref="Histogram"/> by what they are labelled. Empty for jobs that ran before it was counted.</summary>
+    public IReadOnlyList<LabelHistogram> LabelHistograms { get; init; } = [];
+
+    /// <summary>Where it fires most strongly, one word a sentence, strongest first.</summary>
     public required IReadOnlyList<ActivatingContext> TopContexts { get; init; }
+
+    /// <summary>Where it fires from weakly to strongly: samples of equal intervals of the activations, the strongest interval first. Empty for jobs that ran before they were drawn.</summary>
+    public IReadOnlyList<ActivationInterval> Intervals { get; init; } = [];
     public required IReadOnlyList<TokenEffect> Promoted { get; init; }
     public required IReadOnlyList<TokenEffect> Suppressed { get; init; }
 }
@@ -134,6 +142,22 @@ public sealed record FeatureDetail
 /// <summary>Positive activations over words, in equal bins from 0 to the maximum.</summary>
 public sealed record ActivationHistogram(IReadOnlyList<double> Edges, IReadOnlyList<int> Counts);
 
+/// <summary>A task's words in the bins of the feature's histogram.</summary>
+/// <param name="Labels">The labels that most of the words have, at most seven, most common first.</param>
+/// <param name="Other">Words of all other labels, and of none. With the labels' counts it adds up to the histogram.</param>
+public sealed record LabelHistogram(string Task, IReadOnlyList<LabelCounts> Labels, IReadOnlyList<int> Other);
+
+/// <param name="Counts">By bin.</param>
+public sealed record LabelCounts(string Label, IReadOnlyList<int> Counts);
+
+/// <summary>An interval of a feature's activations: Low to below High, and in the last to High, the maximum.</summary>
+/// <param name="Words">On which it fires so strongly.</param>
+/// <param name="Share">These among all words on which it fires.</param>
+/// <param name="Contexts">Some of them, drawn at random but always the same, one a sentence, strongest first.</param>
+public sealed record ActivationInterval(double Low, double High, int Words, double Share, IReadOnlyList<ActivatingContext> Contexts);
+
+/// <summary>A word on which a feature fires, with at most twelve words of its sentence on either side: words as the data set has them, not tokens of the model.</summary>
+/// <param name="Text">The whole sentence.</param>
 /// <param name="Position">Index into <paramref name="Words"/> of the word that fires.</param>
 /// <param name="Activations">Of each word shown, aligned with <paramref name="Words"/>.</param>
 /// <param name="Labels">By task, of the word at <paramref name="Position"/>.</param>
@@ -142,6 +166,19 @@ public sealed record ActivatingContext(string Text, IReadOnlyList<string> Words,
 
 /// <param name="Value">Change of the token's logit per unit of activation, through the final norm's gain and the unembedding, centred.</param>
 public sealed record TokenEffect(string Token, double Value);
+
+/// <summary>The features whose decoder directions are most like one feature's.</summary>
+public sealed record FeatureNeighbours(Guid JobId, int Layer, int Index, IReadOnlyList<LayerNeighbours> Layers);
+
+/// <param name="Neighbours">Most like first.</param>
+public sealed record LayerNeighbours(int Layer, IReadOnlyList<FeatureNeighbour> Neighbours);
+
+/// <param name="Cosine">Of the two decoder directions, -1 to 1.</param>
+/// <param name="Labels">That it is highly consistent for; empty where it is for none, or where its layer is not labelled yet.</param>
+public sealed record FeatureNeighbour(int Index, double Cosine, IReadOnlyList<NeighbourLabel> Labels);
+
+/// <param name="ConsistencyLower">Wilson 95 % lower bound of its consistency.</param>
+public sealed record NeighbourLabel(string Task, string Label, double ConsistencyLower);
 
 /// <summary>Layer x task and layer x label information with nulls, controls and intervals.</summary>
 /// <param name="WordForms">By layer, clusters against word forms; empty outside mode thorough.</param>

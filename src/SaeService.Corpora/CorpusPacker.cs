@@ -21,7 +21,7 @@ public static class CorpusPacker
     public static PackedCorpus Pack(IEnumerable<Sentence> sentences, Tokenize tokenize, PackingSettings settings, CancellationToken cancellation = default,
         IEnumerable<Sentence>? text = null, Action<DroppedWord>? dropped = null)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(settings.ContextLength, settings.Excluded + settings.SuffixIds.Count + 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.ContextLength, settings.ExcludedCount + settings.SuffixIds.Count + 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Capacity, 1);
         var packing = new Packing(settings, tokenize, dropped);
         var words = 0;
@@ -231,7 +231,7 @@ public static class CorpusPacker
                 for (var t = cuts[c]; t < cuts[c + 1]; t++)
                 {
                     place[t] = tokenIds.Count;
-                    excluded.Add(special[t] || tokenIds.Count - start < settings.Excluded);
+                    excluded.Add(special[t] || tokenIds.Count - start < settings.ExcludedCount);
                     tokenIds.Add(ids[t]);
                 }
                 AddAround(settings.SuffixIds);
@@ -268,7 +268,7 @@ public static class CorpusPacker
                 tooManyPieces++;
                 return "too-many-pieces";
             }
-            if (first - contextStart[context] < settings.Excluded)
+            if (first - contextStart[context] < settings.ExcludedCount)
             {
                 firstPosition++;
                 return "first-position";

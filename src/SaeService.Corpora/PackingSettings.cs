@@ -17,7 +17,7 @@ public sealed record PackingSettings
     /// <summary>Tokens that stand for no text; never part of a word.</summary>
     public IReadOnlySet<int> SpecialIds { get; init; } = new HashSet<int>();
 
-    /// <summary>The tasks that must be there; null: all that the sentences carry.</summary>
+    /// <summary>The tasks that must be there; null: all that the sentences carry; empty: labels are not looked at.</summary>
     public IReadOnlyList<string>? Tasks { get; init; }
 
     /// <summary>Stops after the sentence that reaches it; counts all words read.</summary>
@@ -37,7 +37,8 @@ public sealed record PackingSettings
     public int MaxPieces { get; init; } = 16;
     public double MinAlignedShare { get; init; } = 0.95;
 
-    internal int Excluded => ExcludedPositions ?? (PrefixIds.Count > 0 ? PrefixIds.Count : 5);
+    /// <summary>What <see cref="ExcludedPositions"/> comes to.</summary>
+    public int ExcludedCount => ExcludedPositions ?? (PrefixIds.Count > 0 ? PrefixIds.Count : 5);
 
     /// <summary>Tokens of text in a context.</summary>
     internal int Capacity => ContextLength - PrefixIds.Count - SuffixIds.Count;

@@ -55,7 +55,7 @@ internal sealed class TaskLabels(IReadOnlyList<string>? asked)
 
     /// <summary>Tasks in the order asked (or met), labels renumbered in ordinal order.</summary>
     /// <param name="counted">A task that only all the words together give, unless the data have it: its labels.</param>
-    /// <exception cref="CorpusException">An asked task has no label, or there is none at all.</exception>
+    /// <exception cref="CorpusException">An asked task has no label, or there is none at all where any was to be taken.</exception>
     public List<PackedTask> Finish((string Task, List<string> Labels)? counted = null)
     {
         var packed = new List<PackedTask>();
@@ -73,6 +73,6 @@ internal sealed class TaskLabels(IReadOnlyList<string>? asked)
             var rank = Array.ConvertAll(byId, label => Array.BinarySearch(sorted, label, StringComparer.Ordinal));
             packed.Add(new(name, sorted, [.. column.Select(id => id < 0 ? -1 : rank[id])]));
         }
-        return packed.Count > 0 ? packed : throw new CorpusException("no word has a label of any task");
+        return packed.Count > 0 || asked is { Count: 0 } ? packed : throw new CorpusException("no word has a label of any task");
     }
 }

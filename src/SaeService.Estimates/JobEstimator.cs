@@ -9,6 +9,9 @@ namespace SaeService.Estimates;
 /// </summary>
 public static class JobEstimator
 {
+    /// <summary>What a worker holds that does nothing, bytes.</summary>
+    public const long RuntimeBytes = StageMemory.Runtime;
+
     /// <param name="pace">Measured seconds over estimated ones, by stage; none: as it was measured on two cores.</param>
     public static JobEstimate Of(JobSize size, WorkerShape worker, IReadOnlyDictionary<string, double>? pace = null)
     {

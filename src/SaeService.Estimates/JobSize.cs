@@ -33,7 +33,8 @@ public sealed record JobSize
 /// <param name="BatchTokens">Tokens of a forward pass.</param>
 /// <param name="BytesPerParameter">Of the weights as computed with: 4, or 2 in half precision on a GPU.</param>
 /// <param name="MaxModelBytes">Weights of more bytes are read block by block.</param>
+/// <param name="MaxPassBytes">What forward passes that run side by side may hold.</param>
 /// <param name="CheckpointSeconds">Between checkpoints of a training autoencoder.</param>
 /// <param name="OnGpu">Whether weights and passes are in the memory of a GPU, which is not estimated.</param>
 public sealed record WorkerShape(int Threads, int BatchTokens = 1024, int BytesPerParameter = 4, long MaxModelBytes = long.MaxValue,
-    double CheckpointSeconds = 10, bool OnGpu = false);
+    long MaxPassBytes = long.MaxValue, double CheckpointSeconds = 10, bool OnGpu = false);

@@ -26,7 +26,7 @@ internal static class StageMemory
         // Which tokens an autoencoder may see: a byte of each layer, and the rows of its own.
         var filters = 5 * tokens * (size.Layers + 2);
         var labelling = Labelling(size, codes);
-        var capture = corpus + 5 * tokens * size.Layers + Pass(size, Math.Max(worker.BatchTokens, size.Request.ContextLength!.Value));
+        var capture = corpus + 5 * tokens * size.Layers + PassMemory.CapturingAtOnce(size, worker);
         var trained = JobShapes.ComparableSae(size);
         var training = filters + SaeMemory.Training(trained, worker.Threads) + SaeMemory.Judging(trained, worker.Threads);
         var matching = labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * Math.Min(words, 2048) * 4) + 2 * f * d * 4 + f * GarbageOfRandomLatent;
@@ -44,7 +44,7 @@ internal static class StageMemory
             // The autoencoder's codes stay while random directions of as many are found, from projections of at most 64 MiB; later the model has its place.
             [StageKind.Control] = Bytes(corpus + Math.Max(
                 matching,
-                JobModes.Splices(size.Request.Mode!) ? codes + filters + weights + encoding + Splicing(size, worker) : 0)),
+                JobModes.Splices(size.Request.Mode!) ? codes + filters + weights + encoding + Model(size, worker) + PassMemory.SplicingAtOnce(size, worker) : 0)),
             [StageKind.Conclude] = Bytes(corpus + JobDisk.Labellings(size) * 3),
         };
         if (JobModes.Comparisons(size.Request.Mode!))
@@ -87,18 +87,6 @@ internal static class StageMemory
             return held;
         var outside = 2.0 * size.Model.VocabularySize * size.Model.DModel;
         return held * Math.Min(1, (outside + (size.Model.Parameters - outside) / size.Model.Blocks) / size.Model.Parameters);
-    }
-
-    /// <summary>Values of a block of a forward pass: the streams, queries, keys and values, the MLP of about four times the width twice.</summary>
-    /// <param name="tokens">Of the batch: what is set, or one context where that is more.</param>
-    private static double Pass(JobSize size, double tokens) => 16 * tokens * size.Model.DModel * sizeof(float);
-
-    /// <summary>The model with four variants of a context side by side, as they are made and as they run, and thrice 32 MiB of logits at most.</summary>
-    private static double Splicing(JobSize size, WorkerShape worker)
-    {
-        double batch = Math.Max(worker.BatchTokens, 4.0 * size.Request.ContextLength!.Value);
-        return Model(size, worker) + Pass(size, batch) + 2 * batch * size.Model.DModel * sizeof(float)
-            + 3 * sizeof(float) * Math.Min(8 << 20, batch * size.Model.VocabularySize);
     }
 
     /// <summary>

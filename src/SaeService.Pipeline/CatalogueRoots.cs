@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration;
+using SaeService.Contracts;
 using SaeService.Sources;
 using SaeService.Storage;
 
@@ -7,6 +8,15 @@ namespace SaeService.Pipeline;
 /// <summary>The operator's folders and the hub, as the interface has them: names are resolved again where the work is done, by the same rules.</summary>
 public sealed record CatalogueRoots(FolderRoots Models, FolderRoots Datasets, HubSource Hub, DatasetSource PublicDatasets)
 {
+    /// <summary>A job's model: where its revision is a commit, the hub's at that commit, fetched where it is not here; else the folder of that name.</summary>
+    /// <param name="progress">Called from several threads, often.</param>
+    /// <exception cref="RootedPathException">There is no such folder any more.</exception>
+    /// <exception cref="SourceException">It can not be fetched.</exception>
+    public Task<Snapshot> OpenModelAsync(ModelReference model, Action<FetchProgress>? progress, CancellationToken cancellation) =>
+        model.Revision is { } revision && HubRepo.IsCommit(revision)
+            ? Hub.FetchModelAsync(HubRepo.Of(RepoKind.Model, model.Id), revision, progress, cancellation)
+            : Task.FromResult(new Snapshot(Models.Resolve(model.Id)));
+
     public static CatalogueRoots Read(IConfiguration configuration)
     {
         var bundled = configuration["Bundled:Root"];

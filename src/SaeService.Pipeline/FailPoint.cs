@@ -11,9 +11,12 @@ internal static class FailPoint
 {
     private static readonly string? s_file = Environment.GetEnvironmentVariable("SAE_FAILPOINT");
 
-    public static void Pass(string place, StageKind stage)
+    public static void Pass(string place, StageKind stage) => Pass(place, stage.Name());
+
+    /// <param name="of">What is at work there.</param>
+    public static void Pass(string place, string of)
     {
-        if (s_file is null || !File.Exists(s_file) || File.ReadAllText(s_file).Trim() != $"{place}:{stage.Name()}")
+        if (s_file is null || !File.Exists(s_file) || File.ReadAllText(s_file).Trim() != $"{place}:{of}")
             return;
         File.Delete(s_file);
         // Not Environment.Exit: nothing may be cleaned up.

@@ -11,10 +11,6 @@ internal static class Hooks
     /// <summary>As the document names it: <c>embed</c>, <c>blocks.2.resid_post</c>.</summary>
     public static string NameOf(string hook, int layer) => layer == 0 ? "embed" : string.Create(CultureInfo.InvariantCulture, $"blocks.{layer - 1}.{hook}");
 
-    /// <summary>As TransformerLens, and so SAELens, names it.</summary>
-    public static string TransformerLensName(string hook, int layer) =>
-        layer == 0 ? "hook_embed" : string.Create(CultureInfo.InvariantCulture, $"blocks.{layer - 1}.hook_{hook}");
-
     public static HookPoint PointOf(string hook) => hook switch
     {
         "resid_post" => HookPoint.ResidPost,

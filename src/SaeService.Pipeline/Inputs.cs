@@ -27,14 +27,19 @@ internal static class Inputs
 
     public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
 
-    /// <summary>A layer's trained autoencoder; its two files lie under keys of their own and are read as the one folder they are.</summary>
+    /// <summary>A layer's trained autoencoder.</summary>
     /// <param name="variant">0: the layer's own.</param>
-    public static SparseAutoencoder Autoencoder(StageContext context, int layer, int variant = 0)
+    public static SparseAutoencoder Autoencoder(StageContext context, int layer, int variant = 0) =>
+        Autoencoder(name => context.Published(StageKind.Train, layer, Artifacts.OfVariant(name, variant)), context.Worker.Threads);
+
+    /// <summary>An autoencoder as train wrote it: its two files lie under keys of their own and are read as the one folder they are.</summary>
+    /// <param name="published">Local path of each of the two by its name.</param>
+    public static SparseAutoencoder Autoencoder(Func<string, string> published, int threads)
     {
         using var folder = new TemporaryFolder();
         foreach (var name in new[] { Artifacts.SaeConfig, Artifacts.SaeWeights })
-            File.CreateSymbolicLink(Path.Combine(folder.Path, name), context.Published(StageKind.Train, layer, Artifacts.OfVariant(name, variant)));
-        return SaeFolder.LoadSaeLens(folder.Path, context.Worker.Threads);
+            File.CreateSymbolicLink(Path.Combine(folder.Path, name), published(name));
+        return SaeFolder.LoadSaeLens(folder.Path, threads);
     }
 
     /// <summary>The words that every stage from encode on is about, and the place of each in the packed corpus.</summary>

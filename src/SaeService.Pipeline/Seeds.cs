@@ -39,7 +39,7 @@ internal static class Seeds
             var sae = Inputs.Autoencoder(context, layer, variant);
             var codes = EncodeStage.Encode(context, corpus, packed, activations, sae, start, start + share / 2);
             var features = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads).Features();
-            compared.Add(SeedMatching.Compare(own, Dictionary(sae, context.Request.Sae.Variants![variant - 1].Seed!.Value, features, words)));
+            compared.Add(SeedMatching.Compare(own, Dictionary(sae, context.Request.Sae.Variants![variant - 1].Seed!.Value, features, words), context.Worker.Threads));
         }
         return compared;
     }

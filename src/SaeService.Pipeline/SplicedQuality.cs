@@ -30,10 +30,11 @@ internal static class SplicedQuality
     /// <param name="trainRows">For the mean.</param>
     /// <param name="testRows">What may be replaced, ascending.</param>
     /// <param name="batchTokens">Tokens of a forward pass, of all variants together.</param>
+    /// <param name="passes">Passes that may run at once.</param>
     /// <param name="progress">Told the share that is done.</param>
     /// <returns>Null where test documents have no two tokens in a row that count.</returns>
     public static SplicedLoss? Measure(LanguageModel model, (HookPoint Point, int Block) place, PackedCorpus corpus, ActivationFile activations,
-        int[] trainRows, int[] testRows, Reconstruct reconstruct, int batchTokens, Action<double>? progress = null)
+        int[] trainRows, int[] testRows, Reconstruct reconstruct, int batchTokens, int passes, Action<double>? progress = null)
     {
         var d = activations.Dim;
         var replaced = new bool[corpus.TokenIds.Length];
@@ -41,35 +42,36 @@ internal static class SplicedQuality
             replaced[row] = true;
         var mean = Mean(activations, trainRows);
         var contexts = Choose(corpus, replaced);
-        int[] lengths = [.. contexts.Select(corpus.ContextLength)], order = ActivationCapture.Order(lengths);
+        int[] lengths = [.. contexts.Select(corpus.ContextLength)];
         var variants = Enum.GetValues<Variant>();
+        var batches = ActivationCapture.Batches(lengths, ActivationCapture.Order(lengths), batchTokens / variants.Length);
         var pass = new SplicedPass(model, place, variants.Length);
-        for (int from = 0, count; from < order.Length; from += count)
+        var losses = new SplicedLosses[batches.Count];
+        Passes.Run(model, batches.Count, passes, number =>
         {
-            progress?.Invoke((double)from / order.Length);
-            count = ActivationCapture.BatchSize(lengths, order, from, batchTokens / variants.Length);
-            var batch = order[from..(from + count)].Select(i => contexts[i]).ToArray();
+            var batch = Array.ConvertAll(batches[number], i => contexts[i]);
             var clean = batch.Select(c => Rows(activations, corpus.ContextStart[c], corpus.ContextLength(c))).ToArray();
-            pass.Add(
+            losses[number] = pass.Run(
                 [.. batch.Select(c => new ReadOnlyMemory<int>(corpus.TokenIds, corpus.ContextStart[c], corpus.ContextLength(c)))],
                 [.. variants.Select(v => batch.Select((c, i) =>
                     Spliced(v, clean[i], replaced.AsSpan(corpus.ContextStart[c], corpus.ContextLength(c)), mean, reconstruct)).ToArray())],
                 [.. batch.Select(c => TokensOf(corpus, c).Select(t => Counts(corpus, replaced, c, t)).ToArray())]);
-        }
-        return pass.Predictions == 0 ? null : Result(pass);
+        }, done => progress?.Invoke((double)done / batches.Count));
+        // In the order of the batches, whichever ended first.
+        return losses is [var first, .. var others] && others.Aggregate(first, (a, b) => a + b) is { Predictions: > 0 } sum ? Result(sum) : null;
     }
 
-    private static SplicedLoss Result(SplicedPass pass)
+    private static SplicedLoss Result(SplicedLosses losses)
     {
-        double n = pass.Predictions;
-        double Entropy(Variant v) => pass.Losses[(int)v].CrossEntropy / n;
-        double Kl(Variant v) => pass.Losses[(int)v].Kl / n;
+        double n = losses.Predictions;
+        double Entropy(Variant v) => losses.Variants[(int)v].CrossEntropy / n;
+        double Kl(Variant v) => losses.Variants[(int)v].Kl / n;
         double? Recovered(Variant ablated) => Entropy(ablated) - Entropy(Variant.Clean) is var lost && Math.Abs(lost) > 1e-9
             ? Math.Round((Entropy(ablated) - Entropy(Variant.Sae)) / lost, 6) : null;
         double Rounded(double nats) => Math.Round(nats, 6);
         return new()
         {
-            Tokens = pass.Predictions,
+            Tokens = losses.Predictions,
             CeClean = Rounded(Entropy(Variant.Clean)),
             CeSae = Rounded(Entropy(Variant.Sae)),
             CeZero = Rounded(Entropy(Variant.Zero)),

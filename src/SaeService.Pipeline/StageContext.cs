@@ -32,18 +32,10 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
     /// <summary>Its key, which names the attempt that wrote it too.</summary>
     public string PublishedKey(StageKind stage, int? layer, string name) => lease.PublishedKeyAsync(stage, layer, name).GetAwaiter().GetResult();
 
-    /// <summary>
-    /// The job's model: where its revision is a commit, the hub's at that commit, fetched where it is not here; else the folder of that name. To be
-    /// disposed of when nothing of it is read any more.
-    /// </summary>
-    /// <param name="upTo">How far the stage is when that is done.</param>
-    public Snapshot OpenModel(double upTo = 0)
-    {
-        var model = Request.Model;
-        return model.Revision is { } revision && HubRepo.IsCommit(revision)
-            ? Fetch(RepoKind.Model, "$.model.id", 0, upTo, report => roots.Hub.FetchModelAsync(HubRepo.Of(RepoKind.Model, model.Id), revision, report, Interrupted))
-            : new Snapshot(roots.Models.Resolve(model.Id));
-    }
+    /// <summary>The job's model, to be disposed of when nothing of it is read any more.</summary>
+    /// <param name="upTo">How far the stage is when it is here.</param>
+    public Snapshot OpenModel(double upTo = 0) =>
+        Fetch(RepoKind.Model, "$.model.id", 0, upTo, report => roots.OpenModelAsync(Request.Model, report, Interrupted));
 
     /// <summary>The job's data set where it is one that is fetched, at the revision that the job is pinned to; null where it is an upload or the operator's.</summary>
     public Snapshot? FetchDataset(double from, double upTo)

@@ -1,19 +1,22 @@
+using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation.Information;
+using SaeService.Pipeline.Inspection;
 using SaeService.Pipeline.Stages;
 using SaeService.Queueing;
 using SaeService.Sources;
 using SaeService.Storage;
+using TorchSharp;
 
 namespace SaeService.Pipeline;
 
 /// <summary>Works a stage off: claims it, runs it, publishes its results or says why it has none.</summary>
 public sealed partial class StageRunner(StageLeases leases, ArtifactStore store, CatalogueRoots roots, WorkerOptions worker, IDbContextFactory<SaeDbContext> contexts,
-    ILogger<StageRunner> logger) : IStageRunner
+    WarmJobs warm, ILogger<StageRunner> logger) : IStageRunner
 {
     // Unlike any other process's, past or present.
     private readonly string _owner = $"{worker.Name}/{Environment.ProcessId}/{Guid.NewGuid():N}";
@@ -52,6 +55,10 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
         try
         {
             FailPoint.Pass("after-claim", lease.Kind);
+            using var room = warm.GiveWayTo(lease.Kind, EstimateOf(lease.JobId));
+            // libtorch's sums depend on its threads, of which every thread that calls it has a number of its own. What takes long runs in Passes.
+            if (!worker.IsCuda)
+                torch.set_num_threads(1);
             using var context = new StageContext(lease, store, roots, worker, contexts);
             var output = s_stages[lease.Kind](context);
             lease.Interrupted.ThrowIfCancellationRequested();
@@ -83,6 +90,13 @@ public sealed partial class StageRunner(StageLeases leases, ArtifactStore store,
             // A stage's large arrays are garbage all at once, and the next stage's come at once: the collector is told, so that peaks do not add up.
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
+    }
+
+    private JobEstimate? EstimateOf(Guid jobId)
+    {
+        using var db = contexts.CreateDbContext();
+        var json = db.Jobs.Where(j => j.Id == jobId).Select(j => j.EstimateJson).SingleOrDefault();
+        return json is null ? null : JsonSerializer.Deserialize<JobEstimate>(json, Wire.Json);
     }
 
     /// <summary>What the caller is told, and whether trying again can help: it can not where the input is at fault.</summary>

@@ -15,16 +15,22 @@ namespace SaeService.Pipeline;
 internal sealed class VocabularyEffects
 {
     private const int Tokens = 10;
-    private const int FeaturesAtOnce = 512;
+
+    // Whose effects are held at once; on a CPU in blocks side by side.
+    private const int FeaturesAtOnce = 512, BlocksAtOnce = 8;
 
     private readonly IReadOnlyList<TokenEffect>[] _promoted;
     private readonly IReadOnlyList<TokenEffect>[] _suppressed;
+
+    /// <summary>The token of a row of the unembedding; empty for rows of a padded one, which are no tokens.</summary>
+    public static string TextOf(Tokenizer tokenizer, int row) => row < tokenizer.VocabularySize ? tokenizer.TokenText(row) : "";
 
     private VocabularyEffects(IReadOnlyList<TokenEffect>[] promoted, IReadOnlyList<TokenEffect>[] suppressed) => (_promoted, _suppressed) = (promoted, suppressed);
 
     public (IReadOnlyList<TokenEffect> Promoted, IReadOnlyList<TokenEffect> Suppressed) Of(int feature) => (_promoted[feature], _suppressed[feature]);
 
-    public static VocabularyEffects Of(SparseAutoencoder sae, LanguageModel model, Tokenizer tokenizer)
+    /// <param name="threads">That may be used; no effect depends on them.</param>
+    public static VocabularyEffects Of(SparseAutoencoder sae, LanguageModel model, Tokenizer tokenizer, int threads)
     {
         var (promoted, suppressed) = (new IReadOnlyList<TokenEffect>[sae.DSae], new IReadOnlyList<TokenEffect>[sae.DSae]);
         // OPT-350m's embeddings are narrower than its stream; what lies between is no mere direction.
@@ -34,22 +40,26 @@ internal sealed class VocabularyEffects
             Array.Fill(suppressed, []);
             return new(promoted, suppressed);
         }
-        using var noGrad = torch.no_grad();
+        using var inference = torch.no_grad();
         using var outer = torch.NewDisposeScope();
         var unembedding = (model.FinalNormGain is { } gain ? model.Unembedding * gain : model.Unembedding).to(ScalarType.Float32); // [V, d]
         unembedding = unembedding - unembedding.mean([0], keepdim: true);
-        var directions = new float[FeaturesAtOnce * sae.DIn];
-        for (var from = 0; from < sae.DSae; from += FeaturesAtOnce)
+        var block = model.Device.type == DeviceType.CPU ? FeaturesAtOnce / BlocksAtOnce : FeaturesAtOnce;
+        Passes.Run(model, (sae.DSae + block - 1) / block, Math.Clamp(threads, 1, BlocksAtOnce), number =>
         {
+            using var noGrad = torch.no_grad();
             using var scope = torch.NewDisposeScope();
-            var count = Math.Min(FeaturesAtOnce, sae.DSae - from);
-            for (var f = 0; f < count; f++)
+            var from = number * block;
+            var directions = new float[Math.Min(block, sae.DSae - from) * sae.DIn];
+            for (var f = 0; f < directions.Length / sae.DIn; f++)
                 sae.DecoderRow(from + f).CopyTo(directions.AsSpan(f * sae.DIn));
-            var effects = tensor(directions.AsSpan(0, count * sae.DIn).ToArray(), count, sae.DIn).to(unembedding.device).mm(unembedding.t()); // [f, V]
+            // In libtorch's own memory: sums depend on where a matrix lies.
+            var rows = tensor(directions, directions.Length / sae.DIn, sae.DIn).clone().to(unembedding.device); // [f, d]
+            var effects = rows.mm(unembedding.t()); // [f, V]
             var k = (int)Math.Min(Tokens, effects.shape[1]);
             Read(effects, largest: true, k, promoted, from);
             Read(effects, largest: false, k, suppressed, from);
-        }
+        });
         return new(promoted, suppressed);
 
         void Read(Tensor effects, bool largest, int k, IReadOnlyList<TokenEffect>[] into, int from)
@@ -63,8 +73,7 @@ internal sealed class VocabularyEffects
             {
                 var tokens = new TokenEffect[k];
                 for (var n = 0; n < k; n++)
-                    // Rows of a padded embedding are no tokens.
-                    tokens[n] = new(index[f * k + n] < tokenizer.VocabularySize ? tokenizer.TokenText((int)index[f * k + n]) : "", Math.Round(value[f * k + n], 4));
+                    tokens[n] = new(TextOf(tokenizer, (int)index[f * k + n]), Math.Round(value[f * k + n], 4));
                 into[from + f] = tokens;
             }
         }

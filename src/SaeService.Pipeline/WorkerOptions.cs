@@ -17,7 +17,7 @@ public sealed class WorkerOptions
     /// <summary><c>cpu</c>, <c>cuda</c>, or one of several GPUs: <c>cuda:1</c>.</summary>
     public string Device { get; set; } = "cpu";
 
-    /// <summary>Threads of the numeric work. Default: the machine's cores.</summary>
+    /// <summary>Threads of the numeric work; no result depends on how many. Default: the machine's cores.</summary>
     public int Threads { get; set; } = Environment.ProcessorCount;
 
     /// <summary>
@@ -41,6 +41,12 @@ public sealed class WorkerOptions
     /// <summary>Seconds between checkpoints of a training autoencoder.</summary>
     public double CheckpointSeconds { get; set; } = 10;
 
+    /// <summary>Jobs whose models and autoencoders stay in memory once a text was inspected with them: the last so many.</summary>
+    public int WarmJobs { get; set; } = 1;
+
+    /// <summary>How long they stay when nobody asks.</summary>
+    public TimeSpan WarmFor { get; set; } = TimeSpan.FromMinutes(10);
+
     /// <summary>How long a stage may take to hand itself back when the process is asked to end.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
@@ -51,10 +57,16 @@ public sealed class WorkerOptions
 
     internal int BatchTokens => CaptureBatchTokens ?? (IsCuda ? 16384 : 1024);
 
-    private long HeldModelBytes => MaxModelBytes ?? (IsCuda ? long.MaxValue : (MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / 2);
+    /// <summary>A model's weights as this worker computes with them, bytes.</summary>
+    internal long ModelBytes(ModelFolder folder) => folder.Description.Parameters * (TypeOf(folder) == ScalarType.Float32 ? 4 : 2);
 
-    /// <summary>For an estimate.</summary>
-    internal WorkerShape Shape => new(Threads, BatchTokens, MaxModelBytes: HeldModelBytes, CheckpointSeconds: CheckpointSeconds, OnGpu: IsCuda);
+    private long MemoryBytes => MaxMemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    private long HeldModelBytes => MaxModelBytes ?? (IsCuda ? long.MaxValue : MemoryBytes / 2);
+
+    /// <summary>For an estimate, and for how many forward passes run at once: they get an eighth of the memory.</summary>
+    internal WorkerShape Shape => new(Math.Max(1, Threads), BatchTokens, MaxModelBytes: HeldModelBytes, MaxPassBytes: MemoryBytes / 8, CheckpointSeconds: CheckpointSeconds,
+        OnGpu: IsCuda);
 
     /// <summary>What a job may use here.</summary>
     internal ResourceLimits LimitsAt(string artifacts) => new(MaxMemoryBytes ?? MachineLimits.AvailableMemory, MachineLimits.FreeDisk(artifacts));
@@ -64,20 +76,21 @@ public sealed class WorkerOptions
     /// <param name="untrained">The weights to have instead of the trained ones.</param>
     internal LanguageModel Load(ModelFolder folder, LoadMode? mode = null, Untrained? untrained = null)
     {
-        var dtype = (DType, IsCuda) switch
-        {
-            ("float32", _) or ("auto", false) => ScalarType.Float32,
-            ("bfloat16", true) => ScalarType.BFloat16,
-            ("float16", true) => ScalarType.Float16,
-            ("auto", true) => folder.StoredType switch
-            {
-                Checkpoints.DType.BF16 => ScalarType.BFloat16,
-                Checkpoints.DType.F16 => ScalarType.Float16,
-                _ => ScalarType.Float32,
-            },
-            _ => throw new InvalidOperationException($"Worker:DType is '{DType}' and Worker:Device '{Device}': use auto or float32, or on cuda bfloat16 or float16"),
-        };
-        var bytes = folder.Description.Parameters * (dtype == ScalarType.Float32 ? 4 : 2);
-        return LanguageModel.Load(folder, device(Device), dtype, mode ?? (bytes > HeldModelBytes ? LoadMode.LayerByLayer : LoadMode.Resident), untrained);
+        mode ??= ModelBytes(folder) > HeldModelBytes ? LoadMode.LayerByLayer : LoadMode.Resident;
+        return LanguageModel.Load(folder, device(Device), TypeOf(folder), mode.Value, untrained);
     }
+
+    private ScalarType TypeOf(ModelFolder folder) => (DType, IsCuda) switch
+    {
+        ("float32", _) or ("auto", false) => ScalarType.Float32,
+        ("bfloat16", true) => ScalarType.BFloat16,
+        ("float16", true) => ScalarType.Float16,
+        ("auto", true) => folder.StoredType switch
+        {
+            Checkpoints.DType.BF16 => ScalarType.BFloat16,
+            Checkpoints.DType.F16 => ScalarType.Float16,
+            _ => ScalarType.Float32,
+        },
+        _ => throw new InvalidOperationException($"Worker:DType is '{DType}' and Worker:Device '{Device}': use auto or float32, or on cuda bfloat16 or float16"),
+    };
 }

@@ -71,10 +71,11 @@ public static partial class HangfireSetup
         return services;
     }
 
-    /// <summary>Wakes who follows a job's events; for the process that streams them.</summary>
+    /// <summary>Wakes who follows a job's events or waits for an inspection; for the process that answers clients.</summary>
     public static IServiceCollection AddSaeJobSignals(this IServiceCollection services)
     {
         services.TryAddSingleton<JobSignals>();
+        services.TryAddSingleton<Inspections>();
         services.AddHostedService(provider => provider.GetRequiredService<JobSignals>());
         return services;
     }

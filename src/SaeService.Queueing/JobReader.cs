@@ -33,6 +33,18 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
         Version = x.Version,
     };
 
+    private static readonly Expression<Func<JobEventRow, JobEvent>> s_event = x => new JobEvent
+    {
+        Id = x.Id,
+        Type = x.Type,
+        At = x.At,
+        Stage = x.Stage,
+        Layer = x.Layer,
+        Attempt = x.Attempt,
+        Message = x.Message,
+        Fraction = x.Fraction,
+    };
+
     /// <param name="apiKeyId">Only if this key submitted it; null: whoever did.</param>
     public async Task<Job?> GetAsync(Guid jobId, Guid? apiKeyId = null, CancellationToken cancellation = default)
     {
@@ -74,17 +86,28 @@ public sealed class JobReader(IDbContextFactory<SaeDbContext> contexts, TimeProv
     public async Task<IReadOnlyList<JobEvent>> EventsAsync(Guid jobId, long after, int limit, CancellationToken cancellation = default)
     {
         await using var db = await contexts.CreateDbContextAsync(cancellation);
-        return await db.JobEvents.Where(x => x.JobId == jobId && x.Id > after).OrderBy(x => x.Id).Take(limit).Select(x => new JobEvent
-        {
-            Id = x.Id,
-            Type = x.Type,
-            At = x.At,
-            Stage = x.Stage,
-            Layer = x.Layer,
-            Attempt = x.Attempt,
-            Message = x.Message,
-            Fraction = x.Fraction,
-        }).ToListAsync(cancellation);
+        return await db.JobEvents.Where(x => x.JobId == jobId && x.Id > after).OrderBy(x => x.Id).Take(limit).Select(s_event).ToListAsync(cancellation);
+    }
+
+    /// <summary>The last events, newest first.</summary>
+    public async Task<IReadOnlyList<JobEvent>> LastEventsAsync(Guid jobId, int limit, CancellationToken cancellation = default)
+    {
+        await using var db = await contexts.CreateDbContextAsync(cancellation);
+        return await db.JobEvents.Where(x => x.JobId == jobId).OrderByDescending(x => x.Id).Take(limit).Select(s_event).ToListAsync(cancellation);
+    }
+
+    /// <summary>A job's stages in its order.</summary>
+    public async Task<IReadOnlyList<StageRow>> StagesAsync(Guid jobId, CancellationToken cancellation = default)
+    {
+        await using var db = await contexts.CreateDbContextAsync(cancellation);
+        return await db.Stages.AsNoTracking().Where(x => x.JobId == jobId).OrderBy(x => x.Ordinal).ToListAsync(cancellation);
+    }
+
+    /// <summary>Bytes of the files that the job's stages have published and that are kept.</summary>
+    public async Task<long> StoredBytesAsync(Guid jobId, CancellationToken cancellation = default)
+    {
+        await using var db = await contexts.CreateDbContextAsync(cancellation);
+        return await db.Artifacts.Where(x => x.JobId == jobId).SumAsync(x => x.Bytes, cancellation);
     }
 
     /// <param name="stages">All of the job's.</param>

@@ -6,18 +6,21 @@ using Npgsql;
 namespace SaeService.Queueing;
 
 /// <summary>
-/// Wakes those who follow a job when it has a new event: one connection a process listens for all of them. A signal may be spurious and,
-/// while Postgres is away, late; so a follower reads after every wake and after every timeout.
+/// Wakes those who follow a job when it has a new event, and those who wait for an inspection when it has its answer: one connection a process listens for
+/// all of them. A signal may be spurious and, while Postgres is away, late; so a follower reads after every wake and after every timeout.
 /// </summary>
 public sealed partial class JobSignals(NpgsqlDataSource source, ILogger<JobSignals> logger) : BackgroundService
 {
+    internal const string InspectionAnswers = "inspection_answers";
+
     private readonly ConcurrentDictionary<Guid, List<JobSignal>> _followers = new();
 
     /// <summary>Subscribes before the first read: what happens between a read and the next wait is not missed.</summary>
-    public JobSignal Follow(Guid jobId)
+    /// <param name="id">Of a job or of an inspection.</param>
+    public JobSignal Follow(Guid id)
     {
-        var signal = new JobSignal(jobId, Remove);
-        _followers.AddOrUpdate(jobId, _ => [signal], (_, signals) => [.. signals, signal]);
+        var signal = new JobSignal(id, Remove);
+        _followers.AddOrUpdate(id, _ => [signal], (_, signals) => [.. signals, signal]);
         return signal;
     }
 
@@ -30,10 +33,10 @@ public sealed partial class JobSignals(NpgsqlDataSource source, ILogger<JobSigna
                 await using var connection = await source.OpenConnectionAsync(stoppingToken);
                 connection.Notification += (_, notification) =>
                 {
-                    if (Guid.TryParse(notification.Payload, out var jobId) && _followers.TryGetValue(jobId, out var signals))
+                    if (Guid.TryParse(notification.Payload, out var id) && _followers.TryGetValue(id, out var signals))
                         signals.ForEach(x => x.Set());
                 };
-                await using (var listen = new NpgsqlCommand("LISTEN job_events", connection))
+                await using (var listen = new NpgsqlCommand($"LISTEN job_events; LISTEN {InspectionAnswers}", connection))
                     await listen.ExecuteNonQueryAsync(stoppingToken);
                 // Whatever happened while nobody listened.
                 foreach (var signals in _followers.Values)
@@ -56,10 +59,10 @@ public sealed partial class JobSignals(NpgsqlDataSource source, ILogger<JobSigna
     private void Remove(JobSignal signal)
     {
         // Lists are replaced, never changed, so that readers need no lock.
-        while (_followers.TryGetValue(signal.JobId, out var signals))
+        while (_followers.TryGetValue(signal.Id, out var signals))
         {
             List<JobSignal> rest = [.. signals.Where(x => x != signal)];
-            if (rest.Count == 0 ? _followers.TryRemove(KeyValuePair.Create(signal.JobId, signals)) : _followers.TryUpdate(signal.JobId, rest, signals))
+            if (rest.Count == 0 ? _followers.TryRemove(KeyValuePair.Create(signal.Id, signals)) : _followers.TryUpdate(signal.Id, rest, signals))
                 return;
         }
     }
@@ -74,13 +77,13 @@ public sealed class JobSignal : IDisposable
     private readonly SemaphoreSlim _set = new(0, 1);
     private readonly Action<JobSignal> _remove;
 
-    internal JobSignal(Guid jobId, Action<JobSignal> remove)
+    internal JobSignal(Guid id, Action<JobSignal> remove)
     {
-        JobId = jobId;
+        Id = id;
         _remove = remove;
     }
 
-    public Guid JobId { get; }
+    public Guid Id { get; }
 
     /// <summary>Until something happened since the last wait, or the timeout.</summary>
     /// <returns>False after the timeout.</returns>

@@ -9,7 +9,7 @@ namespace SaeService.Queueing;
 
 /// <summary>
 /// Makes up for whatever a dead process left half done: rings for ready stages that no queue holds, takes back stages of lost workers,
-/// settles cancelled jobs, removes files of dead writers. Runs in every process; one of them at a time does the work.
+/// settles cancelled jobs, removes files of dead writers and inspections that nobody waits for. Runs in every process; one of them at a time does the work.
 /// </summary>
 public sealed partial class Reconciler(IDbContextFactory<SaeDbContext> contexts, NpgsqlDataSource source, StageLeases leases, Doorbell doorbell,
     ArtifactStore artifacts, QueueOptions options, ILogger<Reconciler> logger) : BackgroundService
@@ -51,6 +51,8 @@ public sealed partial class Reconciler(IDbContextFactory<SaeDbContext> contexts,
             await RingAsync(db, cancellation);
             var forgotten = DateTimeOffset.UtcNow - options.IdempotencyRetention;
             await db.IdempotencyKeys.Where(x => x.CreatedAt < forgotten).ExecuteDeleteAsync(cancellation);
+            // Of an interface that died waiting; any other deletes its own.
+            await db.Database.ExecuteSqlAsync($"DELETE FROM inspections WHERE expires_at < clock_timestamp() - interval '1 minute'", cancellation);
             if (_swept is not { } swept || TimeProvider.System.GetElapsedTime(swept) >= options.SweepInterval)
             {
                 _swept = TimeProvider.System.GetTimestamp();

@@ -172,6 +172,13 @@ public sealed class FeatureRow
     public required string ContextsJson { get; set; }
     public required string PromotedJson { get; set; }
     public required string SuppressedJson { get; set; }
+
+    /// <summary>jsonb: lists of <see cref="ActivationInterval"/> and <see cref="LabelHistogram"/>. Null for jobs that are older than them.</summary>
+    public string? IntervalsJson { get; set; }
+    public string? LabelHistogramsJson { get; set; }
+
+    /// <summary>The promoted tokens in lower case, a line each, for search. Null for jobs that are older than it.</summary>
+    public string? PromotedTokens { get; set; }
 }
 
 /// <summary>A feature against a task. The columns are what lists filter and sort by; the whole is in <see cref="SummaryJson"/>.</summary>
@@ -256,6 +263,36 @@ public sealed class IdempotencyKeyRow
     /// <summary>The job that the first request made, in the same transaction as this row.</summary>
     public Guid JobId { get; set; }
     public DateTimeOffset CreatedAt { get; set; }
+}
+
+public enum InspectionState { Waiting, Running, Answered, Failed }
+
+/// <summary>A text that somebody waits to have inspected: from the interface to a worker and back. Whoever asked deletes it.</summary>
+public sealed class InspectionRow
+{
+    public Guid Id { get; set; }
+    public Guid JobId { get; set; }
+
+    /// <summary>An <see cref="InspectionRequest"/> (jsonb).</summary>
+    public required string RequestJson { get; set; }
+    public InspectionState State { get; set; }
+
+    /// <summary>Workers that took it. One that kills its worker is not handed on for ever.</summary>
+    public int Attempts { get; set; }
+
+    /// <summary>Name of the worker that took it last, and the advisory lock that this worker's session holds as long as it lives.</summary>
+    public string? ClaimedBy { get; set; }
+    public int? ClaimKey { get; set; }
+
+    /// <summary>An <see cref="InspectionAnswer"/> (jsonb).</summary>
+    public string? AnswerJson { get; set; }
+
+    /// <summary>A <see cref="Problem"/> (jsonb).</summary>
+    public string? ErrorJson { get; set; }
+    public DateTimeOffset CreatedAt { get; set; }
+
+    /// <summary>Nobody waits any more.</summary>
+    public DateTimeOffset ExpiresAt { get; set; }
 }
 
 /// <summary>A webhook to be sent, or sent.</summary>

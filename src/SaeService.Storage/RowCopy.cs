@@ -11,7 +11,8 @@ namespace SaeService.Storage;
 public static class RowCopy
 {
     public static Task ReplaceAsync(SaeDbContext db, Guid jobId, int layer, IEnumerable<FeatureRow> rows, CancellationToken cancellation) =>
-        ReplaceAsync(db, "features", "index, density, max_activation, mean_activation, histogram, contexts, promoted, suppressed", jobId, layer, rows,
+        ReplaceAsync(db, "features",
+            "index, density, max_activation, mean_activation, histogram, contexts, promoted, suppressed, intervals, label_histograms, promoted_tokens", jobId, layer, rows,
             static async (writer, row) =>
             {
                 await writer.WriteAsync(row.Index, NpgsqlDbType.Integer);
@@ -22,6 +23,9 @@ public static class RowCopy
                 await writer.WriteAsync(StorableText.Json(row.ContextsJson), NpgsqlDbType.Jsonb);
                 await writer.WriteAsync(StorableText.Json(row.PromotedJson), NpgsqlDbType.Jsonb);
                 await writer.WriteAsync(StorableText.Json(row.SuppressedJson), NpgsqlDbType.Jsonb);
+                await WriteAsync(writer, row.IntervalsJson, StorableText.Json, NpgsqlDbType.Jsonb);
+                await WriteAsync(writer, row.LabelHistogramsJson, StorableText.Json, NpgsqlDbType.Jsonb);
+                await WriteAsync(writer, row.PromotedTokens, StorableText.Plain, NpgsqlDbType.Text);
             }, cancellation);
 
     public static Task ReplaceAsync(SaeDbContext db, Guid jobId, int layer, IEnumerable<FeatureLabelRow> rows, CancellationToken cancellation) =>
@@ -104,6 +108,9 @@ public static class RowCopy
         }
         await writer.CompleteAsync(cancellation);
     }
+
+    private static Task WriteAsync(NpgsqlBinaryImporter writer, string? text, Func<string, string> storable, NpgsqlDbType type) =>
+        text is null ? writer.WriteNullAsync() : writer.WriteAsync(storable(text), type);
 
     private static void RequireTransaction(SaeDbContext db)
     {

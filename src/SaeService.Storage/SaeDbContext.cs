@@ -17,6 +17,7 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
     public DbSet<ProbeRow> Probes => Set<ProbeRow>();
     public DbSet<ApiKeyRow> ApiKeys => Set<ApiKeyRow>();
     public DbSet<IdempotencyKeyRow> IdempotencyKeys => Set<IdempotencyKeyRow>();
+    public DbSet<InspectionRow> Inspections => Set<InspectionRow>();
     public DbSet<WebhookDeliveryRow> WebhookDeliveries => Set<WebhookDeliveryRow>();
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configuration)
@@ -82,6 +83,10 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
             feature.Property(x => x.ContextsJson).HasColumnName("contexts").HasColumnType("jsonb");
             feature.Property(x => x.PromotedJson).HasColumnName("promoted").HasColumnType("jsonb");
             feature.Property(x => x.SuppressedJson).HasColumnName("suppressed").HasColumnType("jsonb");
+            feature.Property(x => x.IntervalsJson).HasColumnName("intervals").HasColumnType("jsonb");
+            feature.Property(x => x.LabelHistogramsJson).HasColumnName("label_histograms").HasColumnType("jsonb");
+            // A row is some kilobytes wide. Lists filter and sort by what these two indexes hold, and read the rows of their page alone.
+            feature.HasIndex(x => new { x.JobId, x.Layer, x.Index }).IncludeProperties(x => new { x.Density, x.MaxActivation, x.PromotedTokens });
             feature.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
         });
         model.Entity<FeatureLabelRow>(label =>
@@ -90,7 +95,8 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
             label.HasKey(x => new { x.JobId, x.Layer, x.Index, x.Task });
             label.Property(x => x.SummaryJson).HasColumnName("summary").HasColumnType("jsonb");
             label.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
-            label.HasIndex(x => new { x.JobId, x.Layer, x.Task, x.Label });
+            label.HasIndex(x => new { x.JobId, x.Layer, x.Task, x.Label }).IncludeProperties(x =>
+                new { x.Index, x.Kind, x.Consistent, x.Consistency, x.ConsistencyLower, x.F1, x.Mcc, x.MiBits, x.ContextGain, x.Support });
         });
         model.Entity<CellRow>(cell =>
         {
@@ -116,6 +122,14 @@ public sealed class SaeDbContext(DbContextOptions<SaeDbContext> options) : DbCon
             key.HasKey(x => new { x.Owner, x.Key });
             key.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
             key.HasIndex(x => x.CreatedAt);
+        });
+        model.Entity<InspectionRow>(inspection =>
+        {
+            inspection.ToTable("inspections");
+            inspection.Property(x => x.RequestJson).HasColumnName("request").HasColumnType("jsonb");
+            inspection.Property(x => x.AnswerJson).HasColumnName("answer").HasColumnType("jsonb");
+            inspection.Property(x => x.ErrorJson).HasColumnName("error").HasColumnType("jsonb");
+            inspection.HasOne<JobRow>().WithMany().HasForeignKey(x => x.JobId).OnDelete(DeleteBehavior.Cascade);
         });
         model.Entity<WebhookDeliveryRow>(delivery =>
         {

@@ -21,11 +21,16 @@ public sealed class ActivationCapture(LanguageModel model, IReadOnlyCollection<(
     /// <summary>Sequences in the order in which they make good batches: the longest first.</summary>
     public static int[] Order(IReadOnlyList<int> lengths) => [.. Enumerable.Range(0, lengths.Count).OrderByDescending(i => lengths[i]).ThenBy(i => i)];
 
-    /// <summary>How many of the sequences from <paramref name="from"/> on fit a batch of so many tokens, padding counted; at least one.</summary>
-    public static int BatchSize(IReadOnlyList<int> lengths, ReadOnlySpan<int> order, int from, int maxTokens) =>
-        Math.Min(order.Length - from, Math.Max(1, maxTokens / lengths[order[from]]));
+    /// <summary>The sequences of <paramref name="order"/> in batches, each of as many as fit so many tokens, padding counted; of at least one.</summary>
+    public static IReadOnlyList<int[]> Batches(IReadOnlyList<int> lengths, ReadOnlySpan<int> order, int maxTokens)
+    {
+        var batches = new List<int[]>();
+        for (var from = 0; from < order.Length; from += batches[^1].Length)
+            batches.Add(order.Slice(from, Math.Min(order.Length - from, Math.Max(1, maxTokens / lengths[order[from]]))).ToArray());
+        return batches;
+    }
 
-    /// <summary>Runs one batch.</summary>
+    /// <summary>Runs one batch; several at once through <see cref="Passes"/>.</summary>
     /// <param name="sequences">Token ids, special tokens included; none empty.</param>
     /// <param name="sink">Called for every place and sequence, in the order of the forward pass.</param>
     public void Run(IReadOnlyList<ReadOnlyMemory<int>> sequences, Sink sink)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace SaeService.Transformers;
 
 /// <summary>
-/// A language model whose every intermediate value can be seen and replaced. Not for use by two threads at once.
+/// A language model whose every intermediate value can be seen and replaced. Forward passes may run side by side only as <see cref="Passes"/> runs them.
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
@@ -51,6 +51,9 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>[d]: gain of the norm after the last block; null where there is none.</summary>
     public abstract Tensor? FinalNormGain { get; }
+
+    /// <summary>Whether all weights are in memory.</summary>
+    public bool IsResident => _parameters.IsResident;
 
     /// <summary>Whether there is a head, and so logits.</summary>
     public virtual bool HasHead => true;
@@ -167,6 +170,9 @@ public abstract class LanguageModel : IDisposable
         using var pass = new Pass(zeros([final.shape[0], final.shape[1]], ScalarType.Int64, Device), null, null, null, pattern: false, DType);
         return Head(final, pass)!.MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc cref="ParameterSet.Share"/>
+    internal SharedBlocks? ShareBlocks(int passes) => _parameters.Share(passes);
 
     private Tensor Blocks(Tensor x, int first, int last, Pass pass)
     {

@@ -25,6 +25,7 @@ public sealed class ParameterSet : IDisposable
     private readonly StoredTensors? _stored;
     private readonly Func<TensorSpec, Tensor>? _read;
     private readonly ILookup<int, TensorSpec>? _blocks;
+    private SharedBlocks? _shared;
 
     private ParameterSet(ScalarType dtype, Device device, StoredTensors? stored = null, Func<TensorSpec, Tensor>? read = null,
         ILookup<int, TensorSpec>? blocks = null)
@@ -36,6 +37,8 @@ public sealed class ParameterSet : IDisposable
     public ScalarType DType { get; }
 
     public Device Device { get; }
+
+    internal bool IsResident => _blocks is null;
 
     /// <summary>Those that are in memory.</summary>
     public IEnumerable<(string Name, Tensor Value)> All => _tensors.Select(t => (t.Key, t.Value));
@@ -86,12 +89,28 @@ public sealed class ParameterSet : IDisposable
         return set;
     }
 
-    /// <summary>Has the block's tensors in memory until the result is disposed; null where all are there anyway.</summary>
+    /// <summary>Has the block's tensors in memory until the result is disposed; null where all are there anyway, or where it is shared.</summary>
     internal IDisposable? Hold(int block)
     {
         if (_blocks is null)
             return null;
-        var held = new HeldBlock(_tensors, [.. _blocks[block].Select(s => s.Name)]);
+        if (_shared is null)
+            return Read(block);
+        _shared.Enter(block);
+        return null;
+    }
+
+    /// <summary>Until the result is disposed, a block is held for so many passes at once; null where all are in memory anyway.</summary>
+    internal SharedBlocks? Share(int passes)
+    {
+        if (_blocks is null)
+            return null;
+        return _shared = new SharedBlocks(passes, Read, () => _shared = null);
+    }
+
+    private HeldBlock Read(int block)
+    {
+        var held = new HeldBlock(_tensors, [.. _blocks![block].Select(s => s.Name)]);
         try
         {
             foreach (var spec in _blocks[block])

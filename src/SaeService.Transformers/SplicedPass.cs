@@ -5,7 +5,18 @@ namespace SaeService.Transformers;
 
 /// <param name="CrossEntropy">Of the next token, nats, summed over the predictions that count.</param>
 /// <param name="Kl">KL(reference ‖ variant) of the next token's distribution, nats, summed likewise.</param>
-public readonly record struct VariantLoss(double CrossEntropy, double Kl);
+public readonly record struct VariantLoss(double CrossEntropy, double Kl)
+{
+    public static VariantLoss operator +(VariantLoss a, VariantLoss b) => new(a.CrossEntropy + b.CrossEntropy, a.Kl + b.Kl);
+}
+
+/// <param name="Predictions">How many count.</param>
+/// <param name="Variants">By variant.</param>
+public sealed record SplicedLosses(long Predictions, IReadOnlyList<VariantLoss> Variants)
+{
+    public static SplicedLosses operator +(SplicedLosses a, SplicedLosses b) =>
+        new(a.Predictions + b.Predictions, [.. a.Variants.Zip(b.Variants, (x, y) => x + y)]);
+}
 
 /// <summary>
 /// What the rest of a model makes of other values at one place: the next-token loss of several variants of the values there, the first of which is the
@@ -17,12 +28,12 @@ public sealed class SplicedPass
     private readonly LanguageModel _model;
     private readonly long _logitsAtOnce;
     private readonly (HookPoint Point, int Block) _place;
-    private readonly VariantLoss[] _losses;
+    private readonly int _variants;
 
     /// <param name="model">A causal model with a head. Stays the caller's.</param>
     /// <param name="place">Embed, ResidPre, ResidMid, AttnOut, MlpOut or ResidPost, and its block; -1 for Embed.</param>
     /// <param name="variants">How many variants are compared, the reference included.</param>
-    /// <param name="logitsAtOnce">Most logits held at once, of all variants together; 32 MiB of float32.</param>
+    /// <param name="logitsAtOnce">Most logits that a batch holds at once, of all variants together; 32 MiB of float32.</param>
     /// <exception cref="ArgumentException">Another place, or a model that predicts no next token.</exception>
     public SplicedPass(LanguageModel model, (HookPoint Point, int Block) place, int variants, long logitsAtOnce = 8L << 20)
     {
@@ -30,26 +41,20 @@ public sealed class SplicedPass
             throw new ArgumentException($"nothing is spliced in at {place.Point}", nameof(place));
         if (!Predicts(model))
             throw new ArgumentException("the model predicts no next token", nameof(model));
-        (_model, _place, _losses, _logitsAtOnce) = (model, place, new VariantLoss[variants], logitsAtOnce);
+        (_model, _place, _variants, _logitsAtOnce) = (model, place, variants, logitsAtOnce);
     }
 
     /// <summary>Whether a model has a next-token loss: encoders predict masked tokens, and some checkpoints have no head.</summary>
     public static bool Predicts(LanguageModel model) => model.Description.Type == "causal" && model.HasHead;
 
-    /// <summary>Predictions that count so far.</summary>
-    public long Predictions { get; private set; }
-
-    /// <summary>By variant.</summary>
-    public IReadOnlyList<VariantLoss> Losses => _losses;
-
-    /// <summary>Adds a batch of sequences.</summary>
+    /// <summary>Runs one batch; several at once through <see cref="Passes"/>.</summary>
     /// <param name="sequences">Token ids, special tokens included.</param>
     /// <param name="variants">By variant and sequence: the values at the place, [T of the sequence, d].</param>
     /// <param name="counted">By sequence, [T]: whether the prediction made at this token, of the one after it, counts. The last token's never does.</param>
-    public void Add(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<IReadOnlyList<float[]>> variants, IReadOnlyList<bool[]> counted)
+    public SplicedLosses Run(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<IReadOnlyList<float[]>> variants, IReadOnlyList<bool[]> counted)
     {
-        if (variants.Count != _losses.Length)
-            throw new ArgumentException($"{variants.Count} variants, not {_losses.Length}", nameof(variants));
+        if (variants.Count != _variants)
+            throw new ArgumentException($"{variants.Count} variants, not {_variants}", nameof(variants));
         var (b, t, d, v) = (sequences.Count, sequences.Max(s => s.Length), _model.Description.DModel, variants.Count);
         var ids = new long[b * t];
         List<long> at = [], targets = [];
@@ -67,7 +72,7 @@ public sealed class SplicedPass
                 }
         }
         if (at.Count == 0)
-            return;
+            return new(0, new VariantLoss[v]);
 
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
@@ -79,8 +84,7 @@ public sealed class SplicedPass
         values = values.to(_model.DType, _model.Device);
         var read = Read(tensor(ids, b, t), values, v); // [V * B, T, ..]
         var rows = read.view(v, b * t, -1).index_select(1, tensor(at.ToArray(), ScalarType.Int64, _model.Device)); // [V, n, ..]
-        Sum(rows, tensor(targets.ToArray(), ScalarType.Int64, _model.Device));
-        Predictions += at.Count;
+        return new(at.Count, Sum(rows, tensor(targets.ToArray(), ScalarType.Int64, _model.Device)));
     }
 
     /// <summary>What the head reads of every variant.</summary>
@@ -111,8 +115,9 @@ public sealed class SplicedPass
 
     /// <param name="rows">[V, n, ..]</param>
     /// <param name="targets">[n]</param>
-    private void Sum(Tensor rows, Tensor targets)
+    private VariantLoss[] Sum(Tensor rows, Tensor targets)
     {
+        var losses = new VariantLoss[_variants];
         var v = (int)rows.shape[0];
         var step = Math.Max(1, _logitsAtOnce / (v * (long)_model.Description.VocabularySize));
         for (long from = 0; from < targets.shape[0]; from += step)
@@ -128,9 +133,10 @@ public sealed class SplicedPass
             {
                 using var inner = NewDisposeScope();
                 var kl = which == 0 ? 0 : (p * (reference - log[which])).sum(ScalarType.Float64).cpu().item<double>();
-                _losses[which] = new(_losses[which].CrossEntropy + entropies[which], _losses[which].Kl + kl);
+                losses[which] += new VariantLoss(entropies[which], kl);
             }
         }
+        return losses;
     }
 
     private static double[] Doubles(Tensor values) => MemoryMarshal.Cast<byte, double>(values.cpu().contiguous().bytes).ToArray();

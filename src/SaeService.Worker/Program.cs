@@ -1,4 +1,5 @@
 using SaeService.Pipeline;
+using SaeService.Pipeline.Inspection;
 using SaeService.Queueing;
 using SaeService.Storage;
 using SaeService.Worker;
@@ -41,6 +42,8 @@ builder.Services.AddSingleton(CatalogueRoots.Read(builder.Configuration));
 builder.Services.AddSaeHangfireClient(database);
 builder.Services.AddSaeQueueing();
 builder.Services.AddSingleton<IStageRunner, StageRunner>();
+builder.Services.AddSingleton<WarmJobs>();
+builder.Services.AddHostedService<InspectionService>();
 builder.Services.AddSaeHangfireServer(options.Name, options.ShutdownTimeout);
 builder.Services.AddHostedService<ParentProcess>();
 // Longer than Hangfire's own limit, or the running stage is never told to hand itself back.

@@ -17,8 +17,9 @@ internal static partial class TorchRuntime
             throw new InvalidOperationException(
                 $"libtorch for device '{options.Device}' does not load here. CUDA needs a worker built with -p:TorchBackend=cuda and an NVIDIA driver: {error.Message}", error);
         }
-        torch.set_num_threads(Math.Max(1, options.Threads));
-        Loaded(logger, options.Name, options.Device, torch.get_num_threads(), torch.__version__);
+        // On a CPU what libtorch computes runs on one thread, side by side with more of the same (Passes): so no result depends on the number of threads.
+        torch.set_num_threads(options.IsCuda ? Math.Max(1, options.Threads) : 1);
+        Loaded(logger, options.Name, options.Device, options.Threads, torch.__version__);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} on {Device} with {Threads} threads, libtorch {Version}")]

@@ -143,6 +143,21 @@ public sealed class ExportTests(ApiFixture api) : IClassFixture<ApiFixture>
         Append("features", "A row for every feature and task.", ResultTables.Features.Columns);
         Append("cells", "A row for every layer and label. What only established and suggestive cells have is null for others.", ResultTables.Cells.Columns);
         Append("probes", "A row for every layer and task, and for every label of it: information between the layer's vectors and the labels.", ResultTables.Probes.Columns);
+        text.Append("""
+            ## Neuronpedia
+
+            `GET /v1/jobs/{id}/layers/{layer}/neuronpedia?model=…&source=…`, as soon as the layer is labelled: JSON Lines, each line a body of Neuronpedia's
+            `POST /api/feature/upload-batch`, `{modelId, source, features}` with at most 128 features that fire on some word. A feature has `index`; `density`, the share of
+            words it fires on; `topLogits` and `bottomLogits`, ten tokens of the model each, with the change of their logits per unit of activation; `explanations`,
+            a text `task: label` for every task it is highly consistent for; and `activations`. `GET …/features/{index}?view=neuronpedia` has the members of Neuronpedia's
+            `GET /api/feature/{modelId}/{layer}/{index}`; what was not measured there is an empty array or null.
+
+            Activations are of words: `tokens` are words as the data set has them, not tokens of the model, without the spaces between them, and `values` are the largest
+            activation among a word's tokens, or that of its last where `labels.subword_policy` is `last`. The first twenty are where the feature fires most strongly
+            (`quantileMin` and `quantileFraction` -1, `quantileMax` the maximum). Then come three of each of five equal intervals of the activations from 0 to the maximum,
+            the strongest interval first, drawn at random but always the same: `quantileMin` to below `quantileMax`, and `quantileFraction`, the share of the words it fires on that
+            lie in it. No sentence comes twice among the first, nor in an interval.
+            """.ReplaceLineEndings("\n"));
         var file = Path.Combine(SharedData.RepositoryRoot, "docs", "exports.md");
         var made = text.ToString().TrimEnd() + "\n";
         if (Environment.GetEnvironmentVariable("UPDATE_GOLDEN") == "1")

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Storage;
@@ -13,6 +14,8 @@ namespace SaeService.Api.Tests;
 /// <summary>Gives a submitted job the results that its stages would have published.</summary>
 internal static class FinishedJob
 {
+    public const int DSae = 128, DIn = 16;
+
     public const string Words = "document,sentence,word,text,use\r\nd0,s0,0,Ada,train\r\n";
 
     public static FeatureSummary Summary(int index, string task, string label, double lower, int support) => new()
@@ -64,7 +67,10 @@ internal static class FinishedJob
         foreach (var layer in job.Request.Layers!.Layers!)
         {
             Publish(StageKind.Train, layer, "cfg.json", """{"architecture":"topk"}""");
-            Publish(StageKind.Train, layer, "sae_weights.safetensors", $"weights of {layer}");
+            var weights = Path.GetTempFileName();
+            SafetensorsWriter.Write(weights, [TensorSource.Of<float>("W_dec", DType.F32, [DSae, DIn], Decoder(layer))]);
+            PublishBytes(StageKind.Train, layer, "sae_weights.safetensors", await File.ReadAllBytesAsync(weights));
+            File.Delete(weights);
         }
         if (sums is not null)
             Publish(StageKind.Conclude, null, DocumentSums.FileName, JsonSerializer.Serialize(sums, Wire.Json));
@@ -77,10 +83,12 @@ internal static class FinishedJob
         row.FinishedAt = DateTimeOffset.UtcNow;
         await db.SaveChangesAsync();
 
-        void Publish(StageKind kind, int? layer, string name, string content)
+        void Publish(StageKind kind, int? layer, string name, string content) => PublishBytes(kind, layer, name, Encoding.UTF8.GetBytes(content));
+
+        void PublishBytes(StageKind kind, int? layer, string name, byte[] content)
         {
             using var writer = store.Create(ArtifactStore.KeyOf(job.Id, kind, layer, 1, name));
-            writer.Stream.Write(Encoding.UTF8.GetBytes(content));
+            writer.Stream.Write(content);
             var stored = writer.Complete();
             db.Artifacts.Add(new ArtifactRow
             {
@@ -105,10 +113,18 @@ internal static class FinishedJob
         await using var db = api.Database();
         foreach (var layer in layers)
         {
-            db.Layers.Add(new LayerRow { JobId = job.Id, Layer = layer, Attempt = 1, DSae = 128, K = 32, Fvu = 0.1, L0 = 32, Dead = 0, SaeJson = JsonSerializer.Serialize(Sae(layer), Wire.Json), TrainingJson = JsonSerializer.Serialize(new SaeTraining(1, 1000, [new TrainingPoint(2048, 0.5, 0.1, 32, 0, 1e-3)], [1, 2]), Wire.Json) });
+            db.Layers.Add(new LayerRow { JobId = job.Id, Layer = layer, Attempt = 1, DSae = DSae, K = 32, Fvu = 0.1, L0 = 32, Dead = 0, SaeJson = JsonSerializer.Serialize(Sae(layer), Wire.Json), TrainingJson = JsonSerializer.Serialize(new SaeTraining(1, 1000, [new TrainingPoint(2048, 0.5, 0.1, 32, 0, 1e-3)], [1, 2]), Wire.Json) });
             for (var index = 0; index < 12; index++)
             {
-                db.Features.Add(new FeatureRow { JobId = job.Id, Layer = layer, Index = index, Density = 0.01, MaxActivation = 2, MeanActivation = 1, HistogramJson = """{"edges":[0,1,2],"counts":[5,3]}""", ContextsJson = """[{"text":"old dogs","words":["old","dogs"],"position":1,"activation":2,"activations":[0,2],"labels":{"pos":"NOUN"},"sentence":"s1"}]""", PromotedJson = """[{"token":" dog","value":1.5}]""", SuppressedJson = "[]" });
+                var feature = new FeatureRow { JobId = job.Id, Layer = layer, Index = index, Density = 0.01, MaxActivation = 2, MeanActivation = 1, HistogramJson = """{"edges":[0,1,2],"counts":[5,3]}""", ContextsJson = """[{"text":"old dogs","words":["old","dogs"],"position":1,"activation":2,"activations":[0,2],"labels":{"pos":"NOUN"},"sentence":"s1"}]""", PromotedJson = """[{"token":" dog","value":1.5}]""", SuppressedJson = "[]" };
+                // The first three are as rows of older versions are.
+                if (index >= 3)
+                {
+                    feature.PromotedTokens = index == 5 ? " zebra" : " dog";
+                    feature.LabelHistogramsJson = """[{"task":"pos","labels":[{"label":"NOUN","counts":[4,3]}],"other":[1,0]}]""";
+                    feature.IntervalsJson = """[{"low":1,"high":2,"words":3,"share":0.375,"contexts":[]},{"low":0,"high":1,"words":5,"share":0.625,"contexts":[{"text":"He dogs me","words":["He","dogs","me"],"position":1,"activation":0.5,"activations":[0,0.5,0.75],"labels":{"pos":"VERB"},"sentence":"s2"}]}]""";
+                }
+                db.Features.Add(feature);
                 foreach (var summary in new[] { Summary(index, "pos", index < 6 ? "NOUN" : "VERB, \"x\"", index < 4 ? 0.9 : 0.5, 10 * index), Summary(index, "ner", "PER", 0.3, 7) })
                     db.FeatureLabels.Add(new FeatureLabelRow { JobId = job.Id, Layer = layer, Index = index, Task = summary.Task, Label = summary.DominantLabel, Kind = summary.Kind, Consistent = summary.Consistent, Consistency = summary.Consistency, ConsistencyLower = summary.ConsistencyLower, F1 = summary.F1, Mcc = summary.Mcc, MiBits = summary.MiBits, ContextGain = summary.ContextGain, Support = summary.Support, SummaryJson = JsonSerializer.Serialize(summary, Wire.Json) });
             }
@@ -116,6 +132,13 @@ internal static class FinishedJob
                 .ExecuteUpdateAsync(set => set.SetProperty(x => x.Status, StageStatus.Succeeded));
         }
         await db.SaveChangesAsync();
+    }
+
+    /// <summary>[DSae, DIn] of a layer.</summary>
+    public static float[] Decoder(int layer)
+    {
+        var random = new Random(layer);
+        return [.. Enumerable.Range(0, DSae * DIn).Select(_ => (float)(random.NextDouble() - 0.5))];
     }
 
     private static SaeProvenance Sae(int layer) => new(layer, "topk", 32, 128, 0, 2_000_000, 0.1, 32, 0, "pass", "00");

@@ -45,7 +45,7 @@ public sealed class JobTests(ApiFixture api) : IClassFixture<ApiFixture>
     {
         var job = await api.SubmitAsync();
         Assert.Equal(HttpStatusCode.OK, (await api.Admin.GetAsync(job.Urls.Self, Ct)).StatusCode);
-        foreach (var path in new[] { "", "/events", "/layers", "/layers/0", "/layers/0/features", "/layers/0/features/0", "/layers/0/sae", "/mutual-information", "/profiles", "/exports/layers.json" })
+        foreach (var path in new[] { "", "/events", "/layers", "/layers/0", "/layers/0/features", "/layers/0/features/0", "/layers/0/sae", "/mutual-information", "/profiles", "/exports/layers.json", "/exports/report.html", "/figures", "/figures/heatmap-pos.svg", "/figures/feature-0-0.png" })
             await ApiFixture.ProblemAsync(await api.Other.GetAsync(job.Urls.Self + path, Ct), ProblemCodes.NotFound);
         foreach (var path in new[] { "/cancel", "/retry" })
             await ApiFixture.ProblemAsync(await api.Other.PostAsync(job.Urls.Self + path, null, Ct), ProblemCodes.NotFound);

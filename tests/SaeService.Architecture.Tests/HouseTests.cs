@@ -21,13 +21,14 @@ public sealed partial class HouseTests
         ["Autoencoders.Torch"] = ["Autoencoders", "TorchSharp"],
         ["Interpretation"] = ["Contracts", "Autoencoders", "TorchSharp"],
         ["Estimates"] = ["Contracts", "Autoencoders"],
+        ["Figures"] = ["Contracts", "ScottPlot"],
         ["Sources"] = ["Contracts", "Checkpoints"],
         ["Storage"] = ["Contracts", "EF"],
         ["Queueing"] = ["Contracts", "Storage", "Hangfire"],
         ["Pipeline"] = ["Contracts", "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Autoencoders.Torch", "Interpretation", "Estimates", "Sources", "Storage",
             "Queueing"],
         ["Worker"] = ["Pipeline", "Sample", "AspNetCore"],
-        ["Api"] = ["Contracts", "Autoencoders", "Checkpoints", "Corpora", "Estimates", "Sources", "Storage", "Queueing", "Hangfire", "EF", "AspNetCore"],
+        ["Api"] = ["Contracts", "Autoencoders", "Checkpoints", "Corpora", "Estimates", "Figures", "Sources", "Storage", "Queueing", "Hangfire", "EF", "AspNetCore"],
         ["Cli"] = ["Contracts", "Checkpoints", "Corpora", "Autoencoders", "Storage", "Queueing", "Api (started)", "Worker (started)"],
         ["Sample"] = ["Transformers", "Corpora", "Checkpoints"],
     };
@@ -43,6 +44,8 @@ public sealed partial class HouseTests
         foreach (var package in file.Descendants("PackageReference").Select(p => p.Attribute("Include")!.Value))
             if (package.StartsWith("TorchSharp", StringComparison.Ordinal) || package.StartsWith("libtorch", StringComparison.Ordinal))
                 yield return "TorchSharp";
+            else if (package.StartsWith("ScottPlot", StringComparison.Ordinal) || package.StartsWith("SkiaSharp", StringComparison.Ordinal))
+                yield return "ScottPlot";
             else if (package.StartsWith("Hangfire", StringComparison.Ordinal))
                 yield return "Hangfire";
             else if (package.Contains("EntityFrameworkCore", StringComparison.Ordinal))

@@ -36,12 +36,7 @@ internal static class CaptureBenchmark
         var sequences = Documents(contextLength, 200_000, model.Description.VocabularySize);
         var lengths = sequences.Select(s => s.Length).ToArray();
         var order = ActivationCapture.Order(lengths);
-        var all = new List<int[]>();
-        for (int from = 0, count; from < order.Length; from += count)
-        {
-            count = ActivationCapture.BatchSize(lengths, order, from, BatchTokens);
-            all.Add(order[from..(from + count)]);
-        }
+        var all = ActivationCapture.Batches(lengths, order, BatchTokens);
         var every = Math.Max(1, all.Count * BatchTokens / 6_144);
         var batches = all.Where((_, i) => i % every == every / 2).ToList();
         var starts = new Dictionary<int, int>();
@@ -52,6 +47,8 @@ internal static class CaptureBenchmark
             tokens += lengths[sequence];
         }
 
+        // The floor is libtorch's on all cores, capture's passes have one each.
+        set_num_threads(Environment.ProcessorCount);
         // The blocks' matrices: two dimensions, and neither embedding nor head.
         using var noGrad = no_grad();
         var matrices = model.Parameters.Where(p => p.Value.dim() == 2 && p.Name.Any(char.IsDigit)).Select(p => p.Value.detach()).ToArray(); // [out, in]
@@ -74,8 +71,8 @@ internal static class CaptureBenchmark
             var places = Enumerable.Range(0, layers).Select(l => (HookPoint.ResidPost, l)).Prepend((HookPoint.Embed, -1)).ToArray();
             var files = places.ToDictionary(p => p, p => new ActivationWriter(Path.Combine(folder.FullName, $"{p.Item2}.f32"), tokens, d));
             var capture = new ActivationCapture(model, places);
-            foreach (var batch in batches)
-                capture.Run([.. batch.Select(s => new ReadOnlyMemory<int>(sequences[s]))], (place, i, rows) => files[place].Write(starts[batch[i]], rows));
+            Passes.Run(model, batches.Count, Environment.ProcessorCount, number =>
+                capture.Run([.. batches[number].Select(s => new ReadOnlyMemory<int>(sequences[s]))], (place, i, rows) => files[place].Write(starts[batches[number][i]], rows)));
             foreach (var file in files.Values)
                 file.Dispose();
         }

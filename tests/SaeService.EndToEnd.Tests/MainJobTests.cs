@@ -259,6 +259,35 @@ public sealed class MainJobTests
         Assert.Equal(await client.ComparableDocumentAsync(undisturbed, ct), await client.ComparableDocumentAsync(killed, ct));
     }
 
+    [Fact]
+    public async Task Documents_are_the_same_on_any_number_of_threads()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        var ct = Patience(10);
+        // Every stage that there is but the permuted model's: another seed, dictionaries, the untrained model, the loss with the autoencoder in place.
+        var request = Request.Replace("\"quick\"", "\"full\"").Replace("[0, 3]", "[3]").Replace("9000", "5000").Replace("\"train_tokens\": 200000",
+            "\"train_tokens\": 60000, \"variants\": [{ \"seed\": 5 }]");
+        var documents = new List<string>();
+        foreach (var processors in (string[])["1", "3"])
+        {
+            // Small batches, so that there are some for every thread.
+            var (service, client) = await UpAsync(SaeCommand.NewHome(), ct, environment: new Dictionary<string, string>
+            {
+                ["DOTNET_PROCESSOR_COUNT"] = processors,
+                ["Worker__CaptureBatchTokens"] = "512",
+            });
+            await using var _ = service;
+            using var __ = client;
+            var worker = Assert.Single(service.Children("SaeService.Worker.dll"));
+            Assert.Contains($"Worker__Threads={processors}\0", await File.ReadAllTextAsync($"/proc/{worker}/environ", ct), StringComparison.Ordinal);
+            var job = await client.SubmitAsync(request, ct);
+            var ended = await client.WaitForEndAsync(job, ct);
+            Assert.True(ended["status"]!.GetValue<string>() == "succeeded", ended.ToJsonString());
+            documents.Add(await client.ComparableDocumentAsync(job, ct));
+        }
+        Assert.Equal(documents[0], documents[1]);
+    }
+
     // Made once, by the first of the deaths.
     private static string? s_undisturbed;
 

@@ -103,7 +103,7 @@ internal static class ExampleDocument
                 Aliases = [],
                 Status = Status(x.Score),
                 Rank = rank + 1,
-                FailedGates = Status(x.Score) == CellStatus.Established ? [] : ["untrained_model"],
+                FailedGates = Status(x.Score) == CellStatus.Established ? [] : ["excess_over_untrained_model"],
                 Encodes = new Encodes(x.Score, [x.Score - 0.05, x.Score + 0.04], 0.8, 0.9, new GatingBaselines(0.12, 0.2, 0.3), new Estimate(x.Score - 0.3, [x.Score - 0.36, x.Score - 0.24])),
                 Distinguishes = new Distinguishes(0.1, [0.02, 0.18], layer == 0 ? null : 0.05, 0.6, Holds: x.Score > 0.8),
                 Information = new CellInformation(x.Score * 0.8, x.Score, x.Task == "dep" ? 0.3 : null),

@@ -59,7 +59,8 @@ internal sealed record ExampleJob(string Model, string Dataset, int Layers, para
     /// <summary>Gives it the results of its stages.</summary>
     public async Task FinishAsync(ApiFixture api, Job job)
     {
-        await FinishedJob.FinishAsync(api, job, document => ExampleDocument.Of(this, document));
+        LayerFunctionalityDocument document = null!;
+        await FinishedJob.FinishAsync(api, job, basis => document = ExampleDocument.Of(this, basis));
         await using var db = api.Database();
         await using var transaction = await db.Database.BeginTransactionAsync();
         foreach (var layer in LayerNumbers)
@@ -67,6 +68,8 @@ internal sealed record ExampleJob(string Model, string Dataset, int Layers, para
             await RowCopy.ReplaceAsync(db, LayerRow(job.Id, layer), CancellationToken.None);
             await RowCopy.ReplaceAsync(db, job.Id, layer, Enumerable.Range(0, Features).Select(index => FeatureRow(job.Id, layer, index)), CancellationToken.None);
             await RowCopy.ReplaceAsync(db, job.Id, layer, Enumerable.Range(0, Features).Select(index => LabelRow(job.Id, layer, Summary(layer, index))), CancellationToken.None);
+            await RowCopy.ReplaceAsync(db, job.Id, layer, document.Layers[layer].Cells.Select(cell => CellRow(job.Id, layer, cell)), CancellationToken.None);
+            await RowCopy.ReplaceAsync(db, job.Id, layer, document.Tasks.Select(task => ProbeRow(job.Id, task.Task, task.Layers[layer])), CancellationToken.None);
         }
         await transaction.CommitAsync();
         await db.Jobs.Where(x => x.Id == job.Id).ExecuteUpdateAsync(set => set.SetProperty(x => x.StartedAt, job.CreatedAt));
@@ -121,7 +124,7 @@ internal sealed record ExampleJob(string Model, string Dataset, int Layers, para
             var position = n % words.Length;
             return new ActivatingContext(string.Join(' ', words), words, position, 4 - 0.3 * n, [.. words.Select((_, i) => i == position ? 4 - 0.3 * n : i == position + 1 ? 0.8 : 0)],
                 Tasks.ToDictionary(t => t.Name, t => (string?)t.Labels[label % t.Labels.Length]), $"s{n}");
-        });
+        }).ToArray();
         return new()
         {
             JobId = job,
@@ -134,6 +137,9 @@ internal sealed record ExampleJob(string Model, string Dataset, int Layers, para
             ContextsJson = JsonSerializer.Serialize(contexts, Wire.Json),
             PromotedJson = JsonSerializer.Serialize(Words.Take(6).Select((word, i) => new TokenEffect(" " + word, 1.5 - 0.2 * i)), Wire.Json),
             SuppressedJson = JsonSerializer.Serialize(Words.Reverse().Take(6).Select((word, i) => new TokenEffect(word, -1.2 + 0.2 * i)), Wire.Json),
+            IntervalsJson = JsonSerializer.Serialize(Enumerable.Range(0, 4).Select(n => new ActivationInterval(3 - n, 4 - n, 3 + 10 * n, 0.1 + 0.1 * n, [.. contexts.Skip(n).Take(3)])), Wire.Json),
+            LabelHistogramsJson = JsonSerializer.Serialize(Tasks.Select(t => new LabelHistogram(t.Name, [new LabelCounts(t.Labels[label % t.Labels.Length], [40, 18, 9, 3])], [12, 3, 0, 0])), Wire.Json),
+            PromotedTokens = string.Join('\n', Words.Take(6)).ToLowerInvariant(),
         };
     }
 
@@ -154,5 +160,33 @@ internal sealed record ExampleJob(string Model, string Dataset, int Layers, para
         ContextGain = summary.ContextGain,
         Support = summary.Support,
         SummaryJson = JsonSerializer.Serialize(summary, Wire.Json),
+    };
+
+    private static CellRow CellRow(Guid job, int layer, LabelCell cell) => new()
+    {
+        JobId = job,
+        Layer = layer,
+        Task = cell.Task,
+        Label = cell.Label,
+        Status = cell.Status,
+        UnionF1 = cell.UnionF1,
+        Excess = cell.Excess,
+        FeatureCount = cell.FeatureCount,
+        IvBits = cell.IvBits,
+        Normalised = cell.Normalised,
+        Support = cell.Support,
+    };
+
+    private static ProbeRow ProbeRow(Guid job, string task, LayerInformation information) => new()
+    {
+        JobId = job,
+        Layer = information.Layer,
+        Task = task,
+        IvBits = information.IvBits.Value,
+        ControlBits = information.ControlBits,
+        ShuffledBits = information.ShuffledBits,
+        Accuracy = information.Accuracy,
+        MacroF1 = information.MacroF1,
+        InformationJson = JsonSerializer.Serialize(information, Wire.Json),
     };
 }

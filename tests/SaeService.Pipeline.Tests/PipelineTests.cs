@@ -115,6 +115,6 @@ public sealed class PipelineTests
     public void Layers_have_the_names_the_field_gives_them(string hook, int layer, string name, string transformerLens)
     {
         Assert.Equal(name, Hooks.NameOf(hook, layer));
-        Assert.Equal(transformerLens, Hooks.TransformerLensName(hook, layer));
+        Assert.Equal(transformerLens, HookNames.TransformerLens(hook, layer));
     }
 }

@@ -68,14 +68,14 @@ public sealed class SplicedQualityTests : IDisposable
     {
         using var activations = Capture((point, block));
         var (train, test) = Rows();
-        var same = SplicedQuality.Measure(_model, (point, block), _corpus, activations, train, test, (x, _, into) => x.CopyTo(into), 256)!;
+        var same = SplicedQuality.Measure(_model, (point, block), _corpus, activations, train, test, (x, _, into) => x.CopyTo(into), 256, 2)!;
         Assert.Equal(0, same.DeltaCe, 2e-6);
         Assert.Equal(0, same.Kl, 2e-6);
         Assert.Equal(1, same.CeLossRecovered!.Value, 1e-4);
         Assert.Equal(1, same.CeLossRecoveredMean!.Value, 1e-4);
         Assert.True(same.CeZero != same.CeClean && same.KlZero > 1e-3 && same.KlMean > 1e-3);
 
-        var nothing = SplicedQuality.Measure(_model, (point, block), _corpus, activations, train, test, (_, _, into) => into.Clear(), 256)!;
+        var nothing = SplicedQuality.Measure(_model, (point, block), _corpus, activations, train, test, (_, _, into) => into.Clear(), 256, 2)!;
         Assert.Equal(0, nothing.CeLossRecovered!.Value, 1e-6);
         Assert.Equal((nothing.CeZero, nothing.KlZero), (nothing.CeSae, nothing.Kl));
     }
@@ -91,7 +91,7 @@ public sealed class SplicedQualityTests : IDisposable
         {
             for (var i = 0; i < x.Length; i++)
                 into[i] = Reconstructed(x[i]);
-        }, 256)!;
+        }, 256, 2)!;
 
         var all = new float[_corpus.TokenIds.Length * Dim];
         activations.Read(0, all);

@@ -65,6 +65,7 @@ public sealed class DatabaseTests
         var features = await db.Features.AsNoTracking().OrderBy(x => x.Layer).ToListAsync(TestContext.Current.CancellationToken);
         Assert.Equal([(0, 3), (1, 5)], features.Select(x => (x.Layer, x.Index)));
         Assert.Equal((0.25, 2f, 1f), (features[0].Density, features[0].MaxActivation, features[0].MeanActivation));
+        Assert.Equal(("[]", null, "a\uFFFD"), (features[0].IntervalsJson, features[0].LabelHistogramsJson, features[0].PromotedTokens));
         Assert.Equal("a\uFFFD", JsonSerializer.Deserialize<string[]>(features[0].PromotedJson)![0]);
         var labels = await db.FeatureLabels.AsNoTracking().OrderBy(x => x.Task).ToListAsync(TestContext.Current.CancellationToken);
         Assert.Equal(["ner", "pos"], labels.Select(x => x.Task));
@@ -126,6 +127,8 @@ public sealed class DatabaseTests
         ContextsJson = "[]",
         PromotedJson = JsonSerializer.Serialize(new[] { "a\0" }),
         SuppressedJson = "[]",
+        IntervalsJson = "[]",
+        PromotedTokens = "a\0",
     };
 
     private static FeatureLabelRow FeatureLabel(int layer, int index, string task) => new()

@@ -27,11 +27,11 @@ public sealed class ActivationCaptureTests
         Assert.Equal([2, 0, 4, 1, 3], order);
         var capture = new ActivationCapture(model, places);
         var got = new Dictionary<((HookPoint, int) Place, int Sequence), float[]>();
-        for (int from = 0, count; from < order.Length; from += count)
+        var batches = ActivationCapture.Batches(lengths, order, maxTokens);
+        Assert.Equal(order, batches.SelectMany(b => b));
+        foreach (var batch in batches)
         {
-            count = ActivationCapture.BatchSize(lengths, order, from, maxTokens);
-            Assert.True(count == 1 || count * lengths[order[from]] <= maxTokens);
-            var batch = order[from..(from + count)];
+            Assert.True(batch.Length == 1 || batch.Length * batch.Max(s => lengths[s]) <= maxTokens);
             capture.Run([.. batch.Select(s => new ReadOnlyMemory<int>(Sequences[s]))], (place, i, rows) => got.Add((place, batch[i]), rows.ToArray()));
         }
         Assert.Equal(places.Length * Sequences.Length, got.Count);

@@ -77,9 +77,11 @@ public sealed class SplicedPassTests
 
         // In two batches, and five tokens' logits of a variant at a time.
         var pass = new SplicedPass(model, (point, block), 4, logitsAtOnce: 4 * 5 * 20);
-        foreach (var batch in new int[][] { [2, 0, 4], [1, 3] })
-            pass.Add([.. batch.Select(i => new ReadOnlyMemory<int>(Sequences[i]))],
-                [.. new[] { clean, clean, other, zero }.Select(v => batch.Select(i => v[i]).ToArray())], [.. batch.Select(i => counted[i])]);
+        var parts = new int[][] { [2, 0, 4], [1, 3] }.Select(batch =>
+            pass.Run([.. batch.Select(i => new ReadOnlyMemory<int>(Sequences[i]))],
+                [.. new[] { clean, clean, other, zero }.Select(v => batch.Select(i => v[i]).ToArray())], [.. batch.Select(i => counted[i])])).ToArray();
+        Assert.Equal(0, pass.Run([Sequences[3]], [.. Enumerable.Repeat(new[] { clean[3] }, 4)], [[true]]).Predictions);
+        var losses = parts[0] + parts[1];
 
         var expected = new (double Entropy, double Kl)[4];
         var predictions = 0;
@@ -100,15 +102,15 @@ public sealed class SplicedPassTests
                     reduction: nn.Reduction.Sum).item<float>();
             }
         }
-        Assert.Equal(predictions, pass.Predictions);
+        Assert.Equal(predictions, losses.Predictions);
         for (var which = 0; which < 4; which++)
         {
-            Assert.Equal(expected[which].Entropy, pass.Losses[which].CrossEntropy, 1e-4);
-            Assert.Equal(expected[which].Kl, pass.Losses[which].Kl, 1e-4);
+            Assert.Equal(expected[which].Entropy, losses.Variants[which].CrossEntropy, 1e-4);
+            Assert.Equal(expected[which].Kl, losses.Variants[which].Kl, 1e-4);
         }
-        Assert.Equal(pass.Losses[0].CrossEntropy, pass.Losses[1].CrossEntropy, 1e-5);
-        Assert.Equal(0, pass.Losses[1].Kl, 1e-6);
-        Assert.True(pass.Losses[2].Kl > 0.01, $"the other values change little: {pass.Losses[2].Kl}");
+        Assert.Equal(losses.Variants[0].CrossEntropy, losses.Variants[1].CrossEntropy, 1e-5);
+        Assert.Equal(0, losses.Variants[1].Kl, 1e-6);
+        Assert.True(losses.Variants[2].Kl > 0.01, $"the other values change little: {losses.Variants[2].Kl}");
     }
 
     [Fact]

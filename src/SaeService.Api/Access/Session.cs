@@ -1,4 +1,5 @@
 using System.Net.Mime;
+using System.Security.Claims;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SaeService.Api.Explorer.Layout;
 using SaeService.Api.Problems;
@@ -52,13 +53,16 @@ public static class Session
         return form["api_key"] is [{ Length: > 0 } key] ? key.Trim() : null;
     }
 
-    /// <summary>Whether a person is opening a page, or a program calls.</summary>
+    /// <summary>Whether the caller has signed in on the page, and so can sign out.</summary>
+    public static bool IsOf(HttpContext context) => context.User.FindFirstValue(ClaimTypes.NameIdentifier) is not null && context.Request.Cookies.ContainsKey(CookieName);
+
+    /// <summary>Whether a person is opening a page or sending its form, or a program calls.</summary>
     public static bool WantsPage(HttpRequest request) =>
-        IsSignIn(request) || (HttpMethods.IsGet(request.Method) && request.Headers.Accept.ToString().Contains(MediaTypeNames.Text.Html, StringComparison.OrdinalIgnoreCase));
+        IsSignIn(request) || ((HttpMethods.IsGet(request.Method) || request.HasFormContentType) && request.Headers.Accept.ToString().Contains(MediaTypeNames.Text.Html, StringComparison.OrdinalIgnoreCase));
 
     public static Task WriteSignInPageAsync(HttpContext context, string? failure)
     {
-        var next = IsSignIn(context.Request) ? "/" : context.Request.Path + context.Request.QueryString;
+        var next = !HttpMethods.IsGet(context.Request.Method) ? "/" : context.Request.Path + context.Request.QueryString;
         return new RazorComponentResult<SignInPage>(new { Failure = failure, Next = next, Action = SignInPath, TraceId = ProblemResponses.TraceId(context) })
         {
             StatusCode = StatusCodes.Status401Unauthorized,

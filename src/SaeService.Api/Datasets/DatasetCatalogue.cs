@@ -137,6 +137,17 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
         return found;
     }
 
+    /// <summary>Names of what <see cref="ListAsync"/> lists, and of operator's folders that can not be read: nothing is opened.</summary>
+    public async Task<IReadOnlyList<DatasetName>> NamesAsync(Caller caller, CancellationToken ct)
+    {
+        await using var db = await contexts.CreateDbContextAsync(ct);
+        var uploads = await db.Datasets.AsNoTracking().Where(x => caller.IsAdmin || x.ApiKeyId == caller.KeyId).OrderByDescending(x => x.CreatedAt).Select(x => x.Name).ToListAsync(ct);
+        return [.. uploads.Select(name => new DatasetName(name, "uploaded"))
+            .Concat(OperatorPlaces().Select(place => new DatasetName(place.Name, "of this service")))
+            .Concat(sources.Enabled ? sources.Entries.Select(entry => new DatasetName(entry.Name, entry.Title ?? "catalogue")) : [])
+            .DistinctBy(x => x.Name)];
+    }
+
     /// <summary>Whether the operator's folders have something of this name, which an upload must not hide.</summary>
     public bool IsOperators(string name)
     {
@@ -230,3 +241,6 @@ public sealed class DatasetCatalogue(ServiceSettings settings, DatasetSource sou
 
     private static Dataset Parse(string json) => JsonSerializer.Deserialize<Dataset>(json, Wire.Json)!;
 }
+
+/// <param name="Kind">Where it is from, or what it is.</param>
+public sealed record DatasetName(string Name, string Kind);

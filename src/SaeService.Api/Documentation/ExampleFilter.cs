@@ -38,6 +38,13 @@ public sealed class ExampleFilter : IOperationFilter
         [
             ("minimal", "A model and a data set; everything else has a default", """{ "model": { "id": "sample" }, "dataset": { "id": "sample" } }"""),
         ],
+        ["InspectText"] =
+        [
+            ("sentence", "A sentence, all layers", """{ "text": "The old dog that the girls saw barked." }"""),
+            ("settings", "What can be set", """
+                { "text": "The old dog that the girls saw barked.", "layers": [0, 2], "task": "pos", "top": 10, "positions": [3, 4], "all_features": true }
+                """),
+        ],
         ["CheckModel"] = [("sample", "The bundled model", """{ "id": "sample" }""")],
     };
 

@@ -16,6 +16,7 @@ public static class ExplorerSetup
     {
         app.UseAntiforgery();
         ExplorerAssets.Map(app);
+        JobForms.Map(app);
         app.MapRazorComponents<App>().ExcludeFromDescription();
     }
 

@@ -7,11 +7,26 @@ namespace SaeService.Api.Explorer;
 public static class Shown
 {
     /// <summary>A score between -1 and 1, or bits.</summary>
-    public static string Score(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);
+    public static string Score(double value) => Signed(value, "0.00", 2);
+
+    /// <summary>Where two digits would all look alike.</summary>
+    public static string Fine(double value) => Signed(value, "0.0000", 4);
+
+    public static string Score(double? value) => value is { } v ? Score(v) : "–";
+
+    /// <summary>An interval's ends: <c>0.31 to 0.42</c>; nothing where there is none.</summary>
+    public static string Interval(double[]? ends) => ends is [var low, var high] ? $"{Score(low)} to {Score(high)}" : "";
+
+    /// <summary>With its interval, where it has one: <c>0.36 [0.31 to 0.42]</c>.</summary>
+    public static string Estimate(double value, double[]? ends) => ends is [_, _] ? $"{Score(value)} [{Interval(ends)}]" : Score(value);
+
+    // Without this, what rounds to nothing from below would be "-0.00".
+    private static string Signed(double value, string format, int digits) =>
+        (Math.Round(value, digits, MidpointRounding.AwayFromZero) + 0.0).ToString(format, CultureInfo.InvariantCulture).Replace('-', '−');
 
     public static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
-    public static string Percent(double share) => (share * 100).ToString(share < 0.0995 ? "0.0" : "0", CultureInfo.InvariantCulture) + " %";
+    public static string Percent(double share) => (share * 100).ToString(share < 0.0995 ? "0.0" : "0", CultureInfo.InvariantCulture) + "\u00a0%"; // no line ends before the sign
 
     public static string Bytes(double bytes)
     {
@@ -34,6 +49,12 @@ public static class Shown
 
     /// <summary>For an attribute such as <c>style="--v: …"</c>, from 0 to 1.</summary>
     public static string Strength(double value) => (double.IsFinite(value) ? Math.Clamp(value, 0, 1) : 0).ToString("0.###", CultureInfo.InvariantCulture);
+
+    /// <summary>A token of a vocabulary, whose blank in front matters.</summary>
+    public static string Token(string token) => Visible(token).Replace(' ', '␣') is { Length: > 0 } shown ? shown : "⟨empty⟩";
+
+    /// <summary><c>1 word</c>, <c>2,310 words</c>.</summary>
+    public static string Many(long count, string what) => count == 1 ? $"1 {what}" : $"{Count(count)} {what}s";
 
     /// <summary>Text of a corpus or a vocabulary with what can not be seen made visible: controls, and characters that would turn the direction of what follows.</summary>
     public static string Visible(string text)

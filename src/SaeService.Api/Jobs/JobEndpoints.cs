@@ -58,23 +58,12 @@ public static class JobEndpoints
         return jobs;
     }
 
-    private static async Task<Accepted<Job>> Submit(HttpContext context, RequestResolver resolver, JobEstimates estimates, JobQueue queue, JobReader reader,
-        ServiceSettings settings)
+    private static async Task<Accepted<Job>> Submit(HttpContext context, JobSubmission submission, JobReader reader, ServiceSettings settings)
     {
-        var ct = context.RequestAborted;
-        var caller = Caller.Of(context);
-        var key = IdempotencyKeyOf(context.Request);
+        var key = context.Request.Headers.TryGetValue("Idempotency-Key", out var values) ? values.ToString() : null;
         var request = await JsonBody.ReadAsync<JobRequest>(context.Request, settings.Limits.MaxJsonBytes);
-        // Of the request as it was understood: the same members in another order or spacing are the same request.
-        var idempotency = key is null ? null : new Idempotency(key, SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(request, Wire.Json)));
-        if (idempotency is not null && await queue.FindReplayAsync(caller.KeyId, idempotency, ct) is { } earlier)
-            return await AcceptedAsync(earlier.Id, replayed: true, reader, context);
-
-        var resolved = await resolver.ResolveAsync(request, caller, ct);
-        estimates.Require(resolved.Estimate);
-        var submission = await queue.SubmitAsync(resolved.Request, resolved.Layers, caller.KeyId, idempotency, settings.Limits.QueuedJobsPerKey,
-            resolved.Estimate, ct);
-        return await AcceptedAsync(submission.Job.Id, submission.Replayed, reader, context);
+        var submitted = await submission.SubmitAsync(request, Caller.Of(context), key, context.RequestAborted);
+        return await AcceptedAsync(submitted.Job.Id, submitted.Replayed, reader, context);
     }
 
     private static async Task<Ok<JobPreview>> Estimate(HttpContext context, RequestResolver resolver, JobEstimates estimates, ServiceSettings settings)
@@ -106,14 +95,10 @@ public static class JobEndpoints
     {
         if (limit is < 1 or > 200)
             throw ProblemMetadataExtensions.Parameter("limit", "must be between 1 and 200");
-        JobStatus? only = null;
-        if (status is not null)
-            only = Enum.GetValues<JobStatus>().Cast<JobStatus?>().FirstOrDefault(s => s.ToString()!.ToLowerInvariant() == status)
-                ?? throw ProblemMetadataExtensions.Parameter("status", $"is not known; known: {string.Join(", ", Enum.GetNames<JobStatus>()).ToLowerInvariant()}");
         var caller = Caller.Of(context);
         try
         {
-            var page = await reader.ListAsync(new JobFilter(caller.IsAdmin ? null : caller.KeyId, only, model, dataset), limit, after, context.RequestAborted);
+            var page = await reader.ListAsync(new JobFilter(caller.IsAdmin ? null : caller.KeyId, StatusOf(status), model, dataset), limit, after, context.RequestAborted);
             Paging.AddNextLink(context, page.NextAfter);
             return TypedResults.Ok(page);
         }
@@ -122,6 +107,11 @@ public static class JobEndpoints
             throw ProblemMetadataExtensions.Parameter("after", e.Message);
         }
     }
+
+    /// <exception cref="ProblemException">invalid_parameter: there is no such status.</exception>
+    public static JobStatus? StatusOf(string? name) => name is null ? null
+        : Enum.GetValues<JobStatus>().Cast<JobStatus?>().FirstOrDefault(s => s.ToString()!.ToLowerInvariant() == name)
+        ?? throw ProblemMetadataExtensions.Parameter("status", $"is not known; known: {string.Join(", ", Enum.GetNames<JobStatus>()).ToLowerInvariant()}");
 
     private static async Task<Results<Ok<Job>, StatusCodeHttpResult>> Get(Guid id, HttpContext context, SaeDbContext db, JobReader reader, JobSignals signals, TimeProvider time)
     {
@@ -159,17 +149,6 @@ public static class JobEndpoints
         await JobHead.RequireAsync(db, id, context);
         await queue.DeleteAsync(id, context.RequestAborted);
         return TypedResults.NoContent();
-    }
-
-    private static string? IdempotencyKeyOf(HttpRequest request)
-    {
-        if (!request.Headers.TryGetValue("Idempotency-Key", out var values))
-            return null;
-        // The draft standard has a quoted string; many clients send it bare.
-        var key = values.ToString().Trim().Trim('"');
-        return key.Length is >= 1 and <= 255 && key.All(c => c is > ' ' and < '\u007f')
-            ? key
-            : throw ProblemMetadataExtensions.Parameter("Idempotency-Key", "must be 1 to 255 visible ASCII characters");
     }
 
     /// <summary>RFC 7240: <c>Prefer: wait=10</c>.</summary>

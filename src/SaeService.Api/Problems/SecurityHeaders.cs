@@ -17,7 +17,7 @@ public static class SecurityHeaders
             var (path, headers) = (response.HttpContext.Request.Path, response.Headers);
             headers.XContentTypeOptions = "nosniff";
             headers.ContentSecurityPolicy = path.StartsWithSegments("/swagger") || path.StartsWithSegments("/hangfire") ? s_inlineScripts : Policy;
-            headers["Referrer-Policy"] = "no-referrer";
+            headers["Referrer-Policy"] = "same-origin"; // with none at all a form of our own would have no Origin to be known by
             headers["Cross-Origin-Resource-Policy"] = "same-origin";
             if (headers.CacheControl.Count == 0)
                 headers.CacheControl = "no-store";

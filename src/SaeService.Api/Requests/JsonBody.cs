@@ -110,6 +110,8 @@ public static class JsonBody
     {
         // What our own converters say is fit to show; the serializer's own messages name .NET types.
         const string Generic = "The JSON value could not be converted to ";
+        if (e.InnerException is InvalidOperationException inner && inner.Message.Contains("UTF-16", StringComparison.Ordinal))
+            return "holds half of a surrogate pair (\\ud800 to \\udfff without the other half), which is no character";
         if (!e.Message.StartsWith(Generic, StringComparison.Ordinal))
             return e.Message.Contains(" Path:", StringComparison.Ordinal) ? e.Message[..e.Message.IndexOf(" Path:", StringComparison.Ordinal)] : e.Message;
         var type = e.Message[Generic.Length..e.Message.IndexOf(". Path", StringComparison.Ordinal)];

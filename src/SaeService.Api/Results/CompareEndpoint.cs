@@ -1,9 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
-using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using SaeService.Api.Jobs;
 using SaeService.Api.Problems;
@@ -28,25 +26,17 @@ public static class CompareEndpoint
     private static async Task<Results<Ok<Comparison>, StatusCodeHttpResult>> Compare(SaeDbContext db, NpgsqlDataSource database, ArtifactStore artifacts,
         HttpContext context, [FromQuery] string? left = null, [FromQuery] string? right = null)
     {
-        var (first, second) = (await RequireAsync("left", left), await RequireAsync("right", right));
+        var (first, second) = (await RequireAsync("left", left, db, context), await RequireAsync("right", right, db, context));
         var tag = SHA256.HashData(Encoding.UTF8.GetBytes($"{first.DocumentSha256} {second.DocumentSha256} compared"));
         if (StoredDocument.NotModified(context, Convert.ToHexStringLower(tag)))
             return TypedResults.StatusCode(StatusCodes.Status304NotModified);
-        return TypedResults.Ok(JobComparison.Of(await ReadAsync(first), await ReadAsync(second)));
-
-        Task<JobHead> RequireAsync(string name, string? id) => Guid.TryParse(id, out var job)
-            ? LayerEndpoints.RequireDocumentAsync(job, db, context)
-            : throw ProblemMetadataExtensions.Parameter(name, id is null ? "is missing: the id of a job" : "is not the id of a job");
-
-        async Task<ComparedDocument> ReadAsync(JobHead job)
-        {
-            var document = await StoredDocument.ReadAsync(database, job, context.RequestAborted);
-            var key = await db.Artifacts.AsNoTracking().Where(x => x.JobId == job.Id && x.Stage == StageKind.Conclude && x.Name == DocumentSums.FileName)
-                .OrderByDescending(x => x.Attempt).Select(x => x.Key).FirstOrDefaultAsync(context.RequestAborted);
-            if (key is null)
-                return new(document, null);
-            await using var file = artifacts.Open(key);
-            return new(document, await JsonSerializer.DeserializeAsync<DocumentSums>(file, Wire.Json, context.RequestAborted));
-        }
+        var (before, after) = await ComparedJobs.ReadAsync(first, second, db, database, artifacts, context.RequestAborted);
+        return TypedResults.Ok(JobComparison.Of(before, after));
     }
+
+    /// <param name="name">Of the parameter.</param>
+    /// <exception cref="ProblemException">invalid_parameter, not_found, not_ready.</exception>
+    public static Task<JobHead> RequireAsync(string name, string? id, SaeDbContext db, HttpContext context) => Guid.TryParse(id, out var job)
+        ? LayerEndpoints.RequireDocumentAsync(job, db, context)
+        : throw ProblemMetadataExtensions.Parameter(name, id is null ? "is missing: the id of a job" : "is not the id of a job");
 }

@@ -8,6 +8,7 @@ using Npgsql;
 using SaeService.Api.Jobs;
 using SaeService.Api.Problems;
 using SaeService.Api.Results.Exports;
+using SaeService.Api.Results.Report;
 using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Storage;
@@ -17,10 +18,21 @@ namespace SaeService.Api.Results;
 /// <summary>Results as files for other tools.</summary>
 public static class ExportEndpoints
 {
-    private static readonly string[] s_exports =
+    /// <summary>What there is, by names of the same content.</summary>
+    public static IReadOnlyList<(IReadOnlyList<string> Names, string What)> Files { get; } =
     [
-        "layers.json", "features.csv", "features.parquet", "cells.csv", "cells.parquet", "probes.csv", "probes.parquet", "split.json", "words.csv", "alignment.csv",
+        (["report.html"], "The whole analysis with its figures as one file that works offline: to send to a colleague."),
+        (["layers.json"], "The whole answer: what each layer does, with intervals, controls, caveats, glossary and provenance."),
+        (["cells.parquet", "cells.csv"], "A row for every layer and label: status, scores, baselines, information."),
+        (["features.parquet", "features.csv"], "A row for every feature and task: label, consistency, support, kind, explanation scores."),
+        (["probes.parquet", "probes.csv"], "A row for every layer, task and label: information with its controls."),
+        (["split.json"], "Which document is in which part: train, dev, test."),
+        (["words.csv"], "Every word that was measured, and what it was used for."),
+        (["alignment.csv"], "Words that were left out because their tokens could not be told, and why."),
     ];
+
+    /// <summary>Of a layer's autoencoder, as its train stage names it.</summary>
+    internal const string SaeWeights = "sae_weights.safetensors";
 
     /// <summary>As registered with IANA.</summary>
     private const string Parquet = "application/vnd.apache.parquet";
@@ -28,10 +40,15 @@ public static class ExportEndpoints
     public static void MapExports(this RouteGroupBuilder jobs)
     {
         jobs.MapGet("/{id:guid}/exports/{name}", Export).WithName("GetExport")
-            .WithSummary("A result as a file: layers.json; features, cells or probes as .csv or .parquet; split.json, words.csv, alignment.csv")
+            .WithSummary("A result as a file: layers.json; features, cells or probes as .csv or .parquet; split.json, words.csv, alignment.csv; report.html")
             .WithDescription("features has a row for every feature and task, cells for every layer and label, probes for every layer, task and label. " +
-                "docs/exports.md explains the columns.")
-            .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv", Parquet).Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
+                "docs/exports.md explains the columns. report.html is the whole analysis with its figures as one file that works offline.")
+            .Produces(StatusCodes.Status200OK, typeof(Stream), "application/json", "text/csv", Parquet, "text/html").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady);
+        jobs.MapGet("/{id:guid}/layers/{layer:int}/neuronpedia", NeuronpediaUpload.Send).WithName("GetNeuronpediaUpload")
+            .WithSummary("A layer's features as bodies for Neuronpedia's POST /api/feature/upload-batch: JSON Lines, at most 128 features a line")
+            .WithDescription("model and source are what the features are to be called there; default: the job's model, and the layer followed by -sae. Features that fire on no word are " +
+                "left out. Tokens are the words of the data set; docs/exports.md says what each member holds.")
+            .Produces(StatusCodes.Status200OK, typeof(Stream), NeuronpediaUpload.ContentType).Problems(ProblemCodes.NotFound, ProblemCodes.NotReady, ProblemCodes.InvalidParameter);
         jobs.MapGet("/{id:guid}/layers/{layer:int}/sae", GetSae).WithName("GetSae")
             .WithSummary("The trained autoencoder in SAELens layout: a zip of cfg.json and sae_weights.safetensors")
             .Produces(StatusCodes.Status200OK, typeof(Stream), "application/zip").Problems(ProblemCodes.NotFound, ProblemCodes.NotReady, ProblemCodes.InvalidParameter);
@@ -47,8 +64,9 @@ public static class ExportEndpoints
             "probes.csv" or "probes.parquet" => SendAsync(ResultTables.Probes, head => RowsAsync(head, ResultTables.ProbesOf)),
             "split.json" => SendArtifactAsync(id, StageKind.Prepare, name, "application/json", db, artifacts, context),
             "alignment.csv" => SendArtifactAsync(id, StageKind.Prepare, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
+            "report.html" => SendReportAsync(id, db, database, context),
             "words.csv" => SendArtifactAsync(id, StageKind.Inform, name, "text/csv; charset=utf-8; header=present", db, artifacts, context),
-            _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", s_exports)}."),
+            _ => throw new ProblemException(ProblemCodes.NotFound, $"There is no export of this name; there are {string.Join(", ", Files.SelectMany(file => file.Names))}."),
         };
 
         async Task SendAsync<T>(ExportTable<T> table, Func<JobHead, IAsyncEnumerable<T>> rows)
@@ -76,6 +94,19 @@ public static class ExportEndpoints
     {
         var job = await LayerEndpoints.RequireDocumentAsync(id, db, context);
         await StoredDocument.SendAsync(database, job, context, "layers.json");
+    }
+
+    private static async Task SendReportAsync(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)
+    {
+        var job = await LayerEndpoints.RequireDocumentAsync(id, db, context);
+        if (LayerEndpoints.NotModified(context, job, $"report {typeof(ReportWriter).Assembly.ManifestModule.ModuleVersionId}"))
+            return;
+        var document = await StoredDocument.ReadAsync(database, job, context.RequestAborted);
+        var report = await ReportWriter.WriteAsync(document, context.RequestServices);
+        context.Response.ContentType = "text/html; charset=utf-8";
+        context.Response.ContentLength = report.Length;
+        context.Response.Headers.ContentDisposition = "inline; filename=\"report.html\"";
+        await context.Response.Body.WriteAsync(report, context.RequestAborted);
     }
 
     /// <summary>A file that a stage published, as it is.</summary>
@@ -117,7 +148,7 @@ public static class ExportEndpoints
         job.RequireLayer(layer);
         await job.RequireStageAsync(db, StageKind.Train, layer, ct);
         var files = new List<ArtifactRow>();
-        string[] names = ["cfg.json", "sae_weights.safetensors"];
+        string[] names = ["cfg.json", SaeWeights];
         foreach (var name in names)
             files.Add(await FindAsync(db, id, StageKind.Train, layer, variant == 0 ? name : $"variant-{variant}.{name}", ct));
         if (StoredDocument.NotModified(context, files[1].Sha256))

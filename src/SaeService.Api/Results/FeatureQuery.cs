@@ -16,7 +16,7 @@ public sealed class FeatureQuery
     /// <summary>Only features whose dominant label is this: <c>NOUN</c>.</summary>
     [FromQuery(Name = "label")] public string? Label { get; init; }
 
-    /// <summary>Free text, whatever its case: part of the dominant label, or the number of the feature.</summary>
+    /// <summary>Free text, whatever its case: part of the dominant label or of a promoted token, or the number of the feature. Jobs of older versions are not searched for tokens.</summary>
     [FromQuery(Name = "q")] public string? Search { get; init; }
 
     /// <summary><c>lexical</c>, <c>contextual</c> or <c>mixed</c>.</summary>
@@ -146,7 +146,10 @@ public sealed class FeatureQuery
         And("f.density <=", MaxDensity);
         if (Search?.Trim() is { Length: > 0 } search)
         {
-            sql.Append(CultureInfo.InvariantCulture, $" AND (strpos(lower(l.label), lower({statement.Bind(search)})) > 0");
+            // Case by the rules of C: those of a language take longer than all the rest of the search.
+            sql.Append(CultureInfo.InvariantCulture, $" AND (strpos(lower(l.label COLLATE \"C\"), lower({statement.Bind(search)} COLLATE \"C\")) > 0")
+                .Append(CultureInfo.InvariantCulture, $" OR l.index IN (SELECT t.index FROM features t WHERE t.job_id = {statement.Bind(job)} AND t.layer = {statement.Bind(layer)}")
+                .Append(CultureInfo.InvariantCulture, $" AND strpos(t.promoted_tokens, {statement.Bind(search.ToLowerInvariant())}) > 0)");
             if (int.TryParse(search, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
                 sql.Append(CultureInfo.InvariantCulture, $" OR l.index = {statement.Bind(number)}");
             sql.Append(')');

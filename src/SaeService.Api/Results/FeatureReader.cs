@@ -39,10 +39,7 @@ public sealed class FeatureReader(SaeDbContext db, NpgsqlDataSource database)
     public async Task<FeatureDetail> DetailAsync(Guid id, int layer, int index, HttpContext context)
     {
         var ct = context.RequestAborted;
-        await RequireLabelledAsync(id, layer, context);
-        var dSae = await db.Layers.AsNoTracking().Where(x => x.JobId == id && x.Layer == layer).Select(x => x.DSae).SingleAsync(ct);
-        if (index < 0 || index >= dSae)
-            throw new ProblemException(ProblemCodes.NotFound, $"Layer {layer} has the features 0 to {dSae - 1}.");
+        await RequireFeatureAsync(id, layer, index, context);
         var row = await db.Features.AsNoTracking().SingleOrDefaultAsync(x => x.JobId == id && x.Layer == layer && x.Index == index, ct);
         var labels = await db.FeatureLabels.AsNoTracking().Where(x => x.JobId == id && x.Layer == layer && x.Index == index).OrderBy(x => x.Task).Select(x => x.SummaryJson).ToListAsync(ct);
         // A latent that fires on no word has no row.
@@ -57,13 +54,25 @@ public sealed class FeatureReader(SaeDbContext db, NpgsqlDataSource database)
             MeanActivation = row?.MeanActivation ?? 0,
             Tasks = [.. labels.Select(json => JsonSerializer.Deserialize<FeatureSummary>(json, Wire.Json)!)],
             Histogram = row is null ? new ActivationHistogram([], []) : JsonSerializer.Deserialize<ActivationHistogram>(row.HistogramJson, Wire.Json)!,
+            LabelHistograms = row?.LabelHistogramsJson is null ? [] : JsonSerializer.Deserialize<List<LabelHistogram>>(row.LabelHistogramsJson, Wire.Json)!,
+            Intervals = row?.IntervalsJson is null ? [] : JsonSerializer.Deserialize<List<ActivationInterval>>(row.IntervalsJson, Wire.Json)!,
             TopContexts = row is null ? [] : JsonSerializer.Deserialize<List<ActivatingContext>>(row.ContextsJson, Wire.Json)!,
             Promoted = row is null ? [] : JsonSerializer.Deserialize<List<TokenEffect>>(row.PromotedJson, Wire.Json)!,
             Suppressed = row is null ? [] : JsonSerializer.Deserialize<List<TokenEffect>>(row.SuppressedJson, Wire.Json)!,
         };
     }
 
-    private async Task RequireLabelledAsync(Guid id, int layer, HttpContext context)
+    /// <exception cref="ProblemException">not_found, not_ready.</exception>
+    public async Task RequireFeatureAsync(Guid id, int layer, int index, HttpContext context)
+    {
+        await RequireLabelledAsync(id, layer, context);
+        var dSae = await db.Layers.AsNoTracking().Where(x => x.JobId == id && x.Layer == layer).Select(x => x.DSae).SingleAsync(context.RequestAborted);
+        if (index < 0 || index >= dSae)
+            throw new ProblemException(ProblemCodes.NotFound, $"Layer {layer} has the features 0 to {dSae - 1}.");
+    }
+
+    /// <exception cref="ProblemException">not_found, not_ready.</exception>
+    public async Task RequireLabelledAsync(Guid id, int layer, HttpContext context)
     {
         var job = await JobHead.RequireAsync(db, id, context);
         job.RequireLayer(layer);

@@ -39,10 +39,7 @@ public static class LayerEndpoints
         job.RequireLayer(layer);
         if (NotModified(context, job, $"layer {layer}"))
             return TypedResults.StatusCode(StatusCodes.Status304NotModified);
-        var document = await StoredDocument.ReadAsync(database, job, context.RequestAborted);
-        var row = await db.Layers.AsNoTracking().SingleAsync(x => x.JobId == id && x.Layer == layer, context.RequestAborted);
-        return TypedResults.Ok(new LayerDocument(id, document.Layers.Single(x => x.Layer == layer),
-            document.Provenance.Sae.Single(x => x.Layer == layer), JsonSerializer.Deserialize<SaeTraining>(row.TrainingJson, Wire.Json)!));
+        return TypedResults.Ok(await ReadLayerAsync(job, layer, db, database, context.RequestAborted));
     }
 
     private static async Task<Results<Ok<MutualInformationDocument>, StatusCodeHttpResult>> GetMutualInformation(Guid id, SaeDbContext db, NpgsqlDataSource database, HttpContext context)
@@ -62,6 +59,15 @@ public static class LayerEndpoints
             return TypedResults.StatusCode(StatusCodes.Status304NotModified);
         var document = await StoredDocument.ReadAsync(database, job, context.RequestAborted);
         return TypedResults.Ok(new ProfilesDocument(id, [.. document.Layers.Select(x => x.Layer)], [.. document.Tasks.Select(x => new TaskProfiles(x.Task, x.Profiles))]));
+    }
+
+    /// <param name="job">Whose document is there, and which was asked for the layer.</param>
+    internal static async Task<LayerDocument> ReadLayerAsync(JobHead job, int layer, SaeDbContext db, NpgsqlDataSource database, CancellationToken ct)
+    {
+        var document = await StoredDocument.ReadAsync(database, job, ct);
+        var training = await db.Layers.AsNoTracking().Where(x => x.JobId == job.Id && x.Layer == layer).Select(x => x.TrainingJson).SingleAsync(ct);
+        return new LayerDocument(job.Id, document.Layers.Single(x => x.Layer == layer), document.Provenance.Sae.Single(x => x.Layer == layer),
+            JsonSerializer.Deserialize<SaeTraining>(training, Wire.Json)!);
     }
 
     internal static async Task<JobHead> RequireDocumentAsync(Guid id, SaeDbContext db, HttpContext context)

@@ -1,5 +1,6 @@
 using System.Data;
 using System.Text.Json;
+using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Net.Http.Headers;
 using Npgsql;
 using SaeService.Api.Jobs;
@@ -10,6 +11,11 @@ namespace SaeService.Api.Results;
 /// <summary>The layer-functionality document as the job stored it: UTF-8 JSON, which never changes once it is there.</summary>
 public static class StoredDocument
 {
+    private const long MostParsedBytes = 64 << 20;
+
+    // Pages ask for the same few documents again and again. The size is that of the JSON; a document that is larger than all of it is parsed each time.
+    private static readonly MemoryCache s_parsed = new(new MemoryCacheOptions { SizeLimit = MostParsedBytes });
+
     /// <summary>Streams the stored bytes. Their SHA-256 is the ETag; <c>If-None-Match</c> answers 304.</summary>
     public static async Task SendAsync(NpgsqlDataSource database, JobHead job, HttpContext context, string? downloadName = null)
     {
@@ -26,13 +32,19 @@ public static class StoredDocument
         await bytes.CopyToAsync(context.Response.Body, context.RequestAborted);
     }
 
+    /// <returns>Shared by all who ask for it: not to be changed.</returns>
     public static async Task<LayerFunctionalityDocument> ReadAsync(NpgsqlDataSource database, JobHead job, CancellationToken ct)
     {
+        if (s_parsed.Get<LayerFunctionalityDocument>(job.DocumentSha256!) is { } parsed)
+            return parsed;
         await using var command = Command(database, job.Id);
         await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct);
         await reader.ReadAsync(ct);
         await using var bytes = await reader.GetStreamAsync(0, ct);
-        return (await JsonSerializer.DeserializeAsync<LayerFunctionalityDocument>(bytes, Wire.Json, ct))!;
+        var size = bytes.Length;
+        parsed = (await JsonSerializer.DeserializeAsync<LayerFunctionalityDocument>(bytes, Wire.Json, ct))!;
+        s_parsed.Set(job.DocumentSha256!, parsed, new MemoryCacheEntryOptions { Size = size, SlidingExpiration = TimeSpan.FromMinutes(10) });
+        return parsed;
     }
 
     /// <summary>Sets the headers of a result that never changes, and answers 304 where the client has it.</summary>

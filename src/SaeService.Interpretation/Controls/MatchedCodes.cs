@@ -1,8 +1,6 @@
-using System.Runtime.InteropServices;
 using SaeService.Autoencoders;
 using SaeService.Interpretation.Labels;
 using SaeService.Interpretation.Statistics;
-using static TorchSharp.torch;
 
 namespace SaeService.Interpretation.Controls;
 
@@ -48,26 +46,29 @@ public static class MatchedCodes
     /// <remarks>One pass over the words: each feature keeps its highest projections so far, so memory is that of the result and time grows as the words do.</remarks>
     /// <param name="d">Dimensions of a vector.</param>
     /// <param name="rows">Words.</param>
+    /// <param name="threads">That may be used; no code depends on them.</param>
     /// <param name="bytes">Bound on the projections held at once; words are taken in blocks that fit.</param>
-    public static SparseCodes ByDensity(DenseDictionary dictionary, ReadRows read, int d, int rows, ReadOnlyMemory<int> densities, long bytes = 64L << 20)
+    public static SparseCodes ByDensity(DenseDictionary dictionary, ReadRows read, int d, int rows, ReadOnlyMemory<int> densities,
+        int threads = -1, long bytes = 64L << 20)
     {
         var features = dictionary.Features;
         if (densities.Length != features)
             throw new ArgumentException($"{densities.Length} densities for {features} features", nameof(densities));
-        using var inference = no_grad();
-        using var scope = NewDisposeScope();
-        var w = tensor(dictionary.Directions(0, features), [features, d]).clone(); // [F, d], in memory that is aligned
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
+        var w = PanelMatrix.Left(dictionary.Directions(0, features), features, d); // [F, stride]
         var block = (int)Math.Clamp(bytes / (4L * features), 1, RowsABlock);
         var vectors = new float[Math.Min(block, Math.Max(1, rows)) * d];
+        var projections = Array.Empty<float>(); // [F, words of the block]
         var highest = Array.ConvertAll(densities.ToArray(), density => new HighestSoFar(density));
         for (var first = 0; first < rows; first += block)
         {
-            using var step = NewDisposeScope();
             var (from, n) = (first, Math.Min(block, rows - first));
-            var projections = w.mm(Block(read, from, n, d, vectors).t()); // [F, n]
-            Parallel.For(0, features, feature => highest[feature].Add(from, MemoryMarshal.Cast<byte, float>(projections.bytes).Slice(feature * n, n)));
+            read(from, vectors.AsSpan(0, n * d));
+            var x = PanelMatrix.Transposed(vectors, n, d); // [d, n]
+            x.Multiply(w, features, ref projections, parallel);
+            Parallel.For(0, features, parallel, feature => highest[feature].Add(from, projections.AsSpan(feature * x.OutputStride, n)));
         }
-        Parallel.ForEach(highest, h => h.Narrow());
+        Parallel.ForEach(highest, parallel, h => h.Narrow());
         var start = new int[features + 1];
         for (var feature = 0; feature < features; feature++)
             start[feature + 1] = start[feature] + highest[feature].Count;
@@ -134,39 +135,30 @@ public static class MatchedCodes
 
     /// <summary>On every word the <paramref name="k"/> features with the highest projections fire; of equal ones the earlier.</summary>
     /// <inheritdoc cref="ByDensity"/>
-    public static SparseCodes ByTopK(DenseDictionary dictionary, ReadRows read, int d, int rows, int k, long bytes = 64L << 20)
+    public static SparseCodes ByTopK(DenseDictionary dictionary, ReadRows read, int d, int rows, int k, int threads = -1, long bytes = 64L << 20)
     {
         var features = dictionary.Features;
-        using var inference = no_grad();
-        using var scope = NewDisposeScope();
-        var w = tensor(dictionary.Directions(0, features), [features, d]).clone().t(); // [d, F], in memory that is aligned
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
+        var w = PanelMatrix.Transposed(dictionary.Directions(0, features), features, d); // [d, F]
         var block = (int)Math.Clamp(bytes / (4L * features), 1, RowsABlock);
         var vectors = new float[Math.Min(block, rows) * d];
+        var projections = Array.Empty<float>(); // [words of the block, F]
         var built = new SparseCodesBuilder(features);
         for (var first = 0; first < rows; first += block)
         {
-            using var step = NewDisposeScope();
             var n = Math.Min(block, rows - first);
-            var projections = Block(read, first, n, d, vectors).mm(w); // [n, F]
+            read(first, vectors.AsSpan(0, n * d));
+            w.Multiply(PanelMatrix.Left(vectors, n, d), n, ref projections, parallel);
             var fired = new (int[] Features, float[] Values)[n];
-            Parallel.For(0, n, () => new float[features], (row, _, scratch) =>
+            Parallel.For(0, n, parallel, () => new float[features], (row, _, scratch) =>
             {
-                fired[row] = Highest(MemoryMarshal.Cast<byte, float>(projections.bytes).Slice(row * features, features), k, scratch);
+                fired[row] = Highest(projections.AsSpan(row * w.OutputStride, features), k, scratch);
                 return scratch;
             }, _ => { });
             foreach (var (indices, values) in fired)
                 built.Add(indices, values);
         }
         return built.Build();
-    }
-
-    /// <returns>[n, d]</returns>
-    private static Tensor Block(ReadRows read, int first, int n, int d, float[] scratch)
-    {
-        read(first, scratch.AsSpan(0, n * d));
-        var x = empty(n, d);
-        scratch.AsSpan(0, n * d).CopyTo(MemoryMarshal.Cast<byte, float>(x.bytes));
-        return x;
     }
 
     /// <summary>Where the <paramref name="count"/> highest projections above 0 are, ascending; of equal projections the earlier.</summary>

@@ -24,11 +24,36 @@ internal sealed class PanelMatrix
             _bias[o] = (float)bias[o];
     }
 
+    /// <summary>The transpose of <paramref name="rows"/>: products are with each row.</summary>
+    /// <param name="rows">[n, d], or more of them.</param>
+    public static PanelMatrix Transposed(float[] rows, int n, int d) => new(d, n, (i, row) => rows[row * d + i]);
+
+    /// <summary>Rows as a left side has them: [n padded to the tile, stride], zeros in the padding.</summary>
+    /// <param name="rows">[n, d], or more of them.</param>
+    public static float[] Left(ReadOnlySpan<float> rows, int n, int d)
+    {
+        var stride = PanelProducts.Padded(d);
+        var left = new float[checked(ProbeDesign.RowsAllocated(n) * stride)];
+        for (var row = 0; row < n; row++)
+            rows.Slice(row * d, d).CopyTo(left.AsSpan(row * stride));
+        return left;
+    }
+
     /// <summary>Floats from one row of the left side to the next; what is beyond the inputs must be finite.</summary>
     public int InputStride { get; }
 
     /// <summary>Floats from one row of the product to the next; zeros beyond the outputs.</summary>
     public int OutputStride { get; }
+
+    /// <param name="x">As <see cref="Left"/> gives them, or more rows.</param>
+    /// <param name="z">[rows padded, OutputStride]; made anew where it is too short.</param>
+    public void Multiply(float[] x, int rows, ref float[] z, ParallelOptions parallel)
+    {
+        var allocated = ProbeDesign.RowsAllocated(rows);
+        if (z.Length < (long)allocated * OutputStride)
+            z = new float[checked(allocated * OutputStride)];
+        Multiply(x, allocated, z, parallel);
+    }
 
     /// <param name="x">[rows, InputStride], rows a multiple of <see cref="PanelProducts.Tile"/>.</param>
     /// <param name="z">[rows, OutputStride]</param>

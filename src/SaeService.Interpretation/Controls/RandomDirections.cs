@@ -11,7 +11,8 @@ public static class RandomDirections
 {
     /// <param name="d">Dimensions of a vector.</param>
     /// <param name="matched">The autoencoder's codes of the same words, whose densities are copied.</param>
+    /// <param name="threads">That may be used; no code depends on them.</param>
     /// <param name="bytes">Bound on the projections held at once.</param>
-    public static SparseCodes Codes(ReadRows read, int d, SparseCodes matched, int seed, long bytes = 64L << 20) =>
-        MatchedCodes.ByDensity(DenseDictionary.Random(matched.Width, d, seed), read, d, matched.Rows, MatchedCodes.Densities(matched), bytes);
+    public static SparseCodes Codes(ReadRows read, int d, SparseCodes matched, int seed, int threads = -1, long bytes = 64L << 20) =>
+        MatchedCodes.ByDensity(DenseDictionary.Random(matched.Width, d, seed), read, d, matched.Rows, MatchedCodes.Densities(matched), threads, bytes);
 }

@@ -1,7 +1,5 @@
 using System.Numerics;
-using System.Runtime.InteropServices;
 using SaeService.Contracts;
-using static TorchSharp.torch;
 
 namespace SaeService.Interpretation.Controls;
 
@@ -27,8 +25,9 @@ public static class SeedMatching
     /// Matches greedily, the largest cosine first. All Fa x Fb cosines are taken, in blocks of 64 MB; none below <see cref="LeastCosine"/> is kept. The Hungarian method finds
     /// the best total over all pairs and takes time in F³: of vectors in hundreds of dimensions those that come as near as this have hardly another to choose.
     /// </summary>
+    /// <param name="threads">That may be used; nothing found depends on them.</param>
     /// <exception cref="ArgumentException">Dimensions differ, or labels are of another number than the latents.</exception>
-    public static SeedStability Compare(SeededDictionary first, SeededDictionary second)
+    public static SeedStability Compare(SeededDictionary first, SeededDictionary second, int threads = -1)
     {
         if (first.Dimension != second.Dimension)
             throw new ArgumentException($"decoders of {first.Dimension} and {second.Dimension} dimensions");
@@ -37,22 +36,21 @@ public static class SeedMatching
                 if (labels.Count != dictionary.Features || dictionary.Decoder.Length % dictionary.Dimension != 0)
                     throw new ArgumentException($"task {task} has {labels.Count} labels of {dictionary.Features} latents");
 
-        using var inference = no_grad();
-        using var scope = NewDisposeScope();
-        var (a, there) = Unit(first);       // [Fa, d]
-        var (b, otherThere) = Unit(second); // [Fb, d]
-        var transposed = b.t();
+        var (parallel, d) = (new ParallelOptions { MaxDegreeOfParallelism = threads }, first.Dimension);
+        var (a, there) = Unit(first, parallel);       // [Fa, d]
+        var (b, otherThere) = Unit(second, parallel); // [Fb, d]
+        var transposed = PanelMatrix.Transposed(b, second.Features, d);
+        var cosines = Array.Empty<float>();
         var largest = new float[first.Features];
         var candidates = new List<(float Cosine, int First, int Second)>();
         var block = (int)Math.Clamp(BlockBytes / (4L * Math.Max(1, second.Features)), 1, 4096);
         for (var from = 0; from < first.Features; from += block)
         {
-            using var step = NewDisposeScope();
             var rows = Math.Min(block, first.Features - from);
-            var cosines = a.narrow(0, from, rows).mm(transposed); // [rows, Fb]
+            transposed.Multiply(PanelMatrix.Left(a.AsSpan(from * d), rows, d), rows, ref cosines, parallel); // [rows, Fb]
             var found = new List<(float, int, int)>[rows];
-            Parallel.For(0, rows, row =>
-                found[row] = Candidates(MemoryMarshal.Cast<byte, float>(cosines.bytes).Slice(row * second.Features, second.Features), from + row, out largest[from + row]));
+            Parallel.For(0, rows, parallel, row =>
+                found[row] = Candidates(cosines.AsSpan(row * transposed.OutputStride, second.Features), from + row, out largest[from + row]));
             foreach (var of in found)
                 candidates.AddRange(of);
         }
@@ -98,15 +96,15 @@ public static class SeedMatching
     }
 
     /// <summary>Decoder rows at unit length, and which of them are more than zeros.</summary>
-    private static (Tensor Rows, bool[] There) Unit(SeededDictionary dictionary)
+    private static (float[] Rows, bool[] There) Unit(SeededDictionary dictionary, ParallelOptions parallel)
     {
         var d = dictionary.Dimension;
-        var rows = empty(dictionary.Features, d);
+        var rows = new float[dictionary.Features * d];
         var there = new bool[dictionary.Features];
-        Parallel.For(0, dictionary.Features, feature =>
+        Parallel.For(0, dictionary.Features, parallel, feature =>
         {
             var row = dictionary.Decoder.Span.Slice(feature * d, d);
-            var into = MemoryMarshal.Cast<byte, float>(rows.bytes).Slice(feature * d, d);
+            var into = rows.AsSpan(feature * d, d);
             var square = 0.0;
             foreach (var value in row)
                 square += (double)value * value;

@@ -54,7 +54,7 @@ public sealed class Study
         {
             cancel.ThrowIfCancellationRequested();
             begins?.Invoke("control");
-            var directions = RandomDirections.Codes(Centred(layer.Vectors, words.Count, dimension), dimension, layer.Codes, rules.Labels.Seed);
+            var directions = RandomDirections.Codes(Centred(layer.Vectors, words.Count, dimension), dimension, layer.Codes, rules.Labels.Seed, rules.Threads);
             begins?.Invoke("label");
             var random = FeatureLabeller.Run(directions, words, rules.Labels, rules.Threads).Layer;
             begins?.Invoke("inform");

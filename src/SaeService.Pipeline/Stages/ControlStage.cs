@@ -1,6 +1,7 @@
 using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
+using SaeService.Estimates;
 using SaeService.Interpretation.Controls;
 using SaeService.Interpretation.Labels;
 using SaeService.Queueing;
@@ -31,7 +32,7 @@ internal static class ControlStage
         for (var repeat = 0; repeat < repeats; repeat++)
         {
             context.Progress(repeat / steps, message: $"random directions {repeat + 1} of {repeats}");
-            var random = RandomDirections.Codes(centred.Read, activations.Dim, codes, rules.Seed + repeat);
+            var random = RandomDirections.Codes(centred.Read, activations.Dim, codes, rules.Seed + repeat, context.Worker.Threads);
             artifacts.Add(context.Write(Artifacts.RandomLabelling(repeat), FeatureLabeller.Run(random, words, rules, context.Worker.Threads).Layer.Write));
         }
         context.Progress(repeats / steps, message: "shuffled labels");
@@ -71,7 +72,9 @@ internal static class ControlStage
         var sae = Inputs.Autoencoder(context, layer);
         var loss = SplicedQuality.Measure(model, Hooks.PlaceOf(context.Request.Hook!, layer), corpus, activations,
             filters.Tokens(corpus, layer, test: false), filters.Tokens(corpus, layer, test: true),
-            (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens, progress);
+            (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens,
+            PassMemory.AtOnce(PassMemory.OfSplicing(model.Description.DModel, model.Description.VocabularySize, context.Request.ContextLength!.Value, context.Worker.Shape),
+                context.Worker.Shape), progress);
         return new(loss, loss is null ? "the test documents have no two tokens in a row" : null);
     }
 }

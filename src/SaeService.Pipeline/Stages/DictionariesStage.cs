@@ -67,9 +67,9 @@ internal static class DictionariesStage
             var (n, seed) = (codes.Rows, rules.Seed);
             var k = Math.Max(1, (int)Math.Round((double)codes.NonZeros / Math.Max(1, n)));
             Label(new(name, DictionaryNames.MatchedByWord) { Iterations = ica?.Iterations, Change = ica?.Change, Converged = ica?.Converged },
-                MatchedCodes.ByTopK(dictionary, centred.Read, d, n, k));
+                MatchedCodes.ByTopK(dictionary, centred.Read, d, n, k, threads));
             Label(new(name, DictionaryNames.MatchedByFeature) { Iterations = ica?.Iterations, Change = ica?.Change, Converged = ica?.Converged },
-                MatchedCodes.ByDensity(dictionary, centred.Read, d, n, MatchedCodes.Densities(codes, dictionary.Features, seed)));
+                MatchedCodes.ByDensity(dictionary, centred.Read, d, n, MatchedCodes.Densities(codes, dictionary.Features, seed), threads));
         }
 
         void Autoencoder(string name, SparseAutoencoder sae, double done)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using SaeService.Autoencoders;
+using SaeService.Contracts;
 using SaeService.Corpora;
 
 namespace SaeService.Pipeline.Stages;
@@ -24,13 +25,21 @@ internal static class EncodeStage
         return new StageOutput([file.Complete()]);
     }
 
+    /// <summary>Reads tokens' vectors into [tokens, d].</summary>
+    public delegate void Gather(ReadOnlySpan<int> tokens, Span<float> vectors);
+
     /// <param name="packed">Places of the words in the corpus.</param>
     /// <param name="from">How far the stage is.</param>
     /// <param name="upTo">How far it is when all are encoded.</param>
     public static SparseCodes Encode(StageContext context, PackedCorpus corpus, int[] packed, ActivationFile activations, SparseAutoencoder sae, double from = 0,
-        double upTo = 1)
+        double upTo = 1) =>
+        Encode(context.Request.Labels!, corpus, packed, activations.Gather, sae, done => context.Progress(from + (upTo - from) * done));
+
+    /// <summary>A row of the codes for each word.</summary>
+    /// <param name="progress">Told the share that is done.</param>
+    public static SparseCodes Encode(LabelSettings settings, PackedCorpus corpus, int[] packed, Gather gather, SparseAutoencoder sae, Action<double>? progress = null)
     {
-        var lastOnly = context.Request.Labels!.SubwordPolicy == "last";
+        var lastOnly = settings.SubwordPolicy == "last";
         var built = new SparseCodesBuilder(sae.DSae);
         var pooled = new MaxPool(sae.DSae);
         var vectors = Array.Empty<float>();
@@ -43,7 +52,7 @@ internal static class EncodeStage
                     rows.Add(t);
             if (vectors.Length < rows.Count * sae.DIn)
                 vectors = new float[rows.Count * sae.DIn]; // [tokens, d]
-            activations.Gather(CollectionsMarshal.AsSpan(rows), vectors.AsSpan(0, rows.Count * sae.DIn));
+            gather(CollectionsMarshal.AsSpan(rows), vectors.AsSpan(0, rows.Count * sae.DIn));
             var codes = sae.Encode(vectors.AsSpan(0, rows.Count * sae.DIn), rows.Count);
             for (int word = first, row = 0; word < to; word++)
             {
@@ -52,7 +61,7 @@ internal static class EncodeStage
                 row += pieces;
             }
             first = to;
-            context.Progress(from + (upTo - from) * first / packed.Length);
+            progress?.Invoke((double)first / packed.Length);
         }
         return built.Build();
     }

@@ -54,6 +54,6 @@ internal static class LabelStage
         using var folder = context.OpenModel();
         // Only what stands outside the blocks is needed.
         using var model = context.Worker.Load(ModelFolder.Open(folder.Path), LoadMode.LayerByLayer);
-        return VocabularyEffects.Of(sae, model, Tokenizer.Load(folder.Path));
+        return VocabularyEffects.Of(sae, model, Tokenizer.Load(folder.Path), context.Worker.Threads);
     }
 }

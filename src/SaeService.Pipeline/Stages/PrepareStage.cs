@@ -49,21 +49,12 @@ internal static class PrepareStage
             using var list = new AlignmentList(stream);
             corpus = CorpusPacker.Pack(
                 dataset.Read(splits, new ReadSettings { Tasks = request.Tasks }),
-                text =>
+                Packing.Tokenise(tokenizer),
+                Packing.Of(request, tokenizer) with
                 {
-                    var encoding = tokenizer.Encode(text, addSpecialTokens: false);
-                    return (encoding.Ids, encoding.Offsets);
-                },
-                new PackingSettings
-                {
-                    ContextLength = request.ContextLength!.Value,
-                    PrefixIds = tokenizer.Prefix,
-                    SuffixIds = tokenizer.Suffix,
-                    SpecialIds = tokenizer.SpecialIds,
                     Tasks = request.Tasks,
                     MaxWords = request.Dataset.MaxWords!.Value,
                     MaxTextTokens = request.Dataset.ExtraTokens ?? 0,
-                    Seed = request.Seed!.Value,
                 },
                 context.Interrupted,
                 extra?.Read(settings: new ReadSettings { Tasks = [] }),

@@ -144,7 +144,7 @@ internal static class TrainStage
     {
         var provenance = Inputs.Provenance(context);
         using var folder = new TemporaryFolder();
-        SaeFolder.SaveSaeLens(judged.Sae, folder.Path, new SaeSource(provenance.Model.Name, Hooks.TransformerLensName(context.Request.Hook!, context.Layer),
+        SaeFolder.SaveSaeLens(judged.Sae, folder.Path, new SaeSource(provenance.Model.Name, HookNames.TransformerLens(context.Request.Hook!, context.Layer),
             provenance.Data.Name, context.Request.ContextLength!.Value, PrependBos: true,
             judged.Trainer is { } trainer ? Architectures.NameOf(trainer.Settings.Architecture) : null), judged.Quality.L0, judged.Quality.Dead);
         StoredArtifact Store(string name) => context.Write(Artifacts.OfVariant(name, variant), stream =>

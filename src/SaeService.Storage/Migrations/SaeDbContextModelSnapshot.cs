@@ -317,6 +317,8 @@ namespace SaeService.Storage.Migrations
                     b.HasIndex("JobId", "Layer", "Task", "Label")
                         .HasDatabaseName("ix_feature_labels_job_id_layer_task_label");
 
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("JobId", "Layer", "Task", "Label"), new[] { "Index", "Kind", "Consistent", "Consistency", "ConsistencyLower", "F1", "Mcc", "MiBits", "ContextGain", "Support" });
+
                     b.ToTable("feature_labels", (string)null);
                 });
 
@@ -348,6 +350,14 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("histogram");
 
+                    b.Property<string>("IntervalsJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("intervals");
+
+                    b.Property<string>("LabelHistogramsJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("label_histograms");
+
                     b.Property<float>("MaxActivation")
                         .HasColumnType("real")
                         .HasColumnName("max_activation");
@@ -361,6 +371,10 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("promoted");
 
+                    b.Property<string>("PromotedTokens")
+                        .HasColumnType("text")
+                        .HasColumnName("promoted_tokens");
+
                     b.Property<string>("SuppressedJson")
                         .IsRequired()
                         .HasColumnType("jsonb")
@@ -368,6 +382,11 @@ namespace SaeService.Storage.Migrations
 
                     b.HasKey("JobId", "Layer", "Index")
                         .HasName("pk_features");
+
+                    b.HasIndex("JobId", "Layer", "Index")
+                        .HasDatabaseName("ix_features_job_id_layer_index");
+
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("JobId", "Layer", "Index"), new[] { "Density", "MaxActivation", "PromotedTokens" });
 
                     b.ToTable("features", (string)null);
                 });
@@ -405,6 +424,65 @@ namespace SaeService.Storage.Migrations
                         .HasDatabaseName("ix_idempotency_keys_job_id");
 
                     b.ToTable("idempotency_keys", (string)null);
+                });
+
+            modelBuilder.Entity("SaeService.Storage.InspectionRow", b =>
+                {
+                    b.Property<Guid>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<string>("AnswerJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("answer");
+
+                    b.Property<int>("Attempts")
+                        .HasColumnType("integer")
+                        .HasColumnName("attempts");
+
+                    b.Property<int?>("ClaimKey")
+                        .HasColumnType("integer")
+                        .HasColumnName("claim_key");
+
+                    b.Property<string>("ClaimedBy")
+                        .HasColumnType("text")
+                        .HasColumnName("claimed_by");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("ErrorJson")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("error");
+
+                    b.Property<DateTimeOffset>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<Guid>("JobId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("job_id");
+
+                    b.Property<string>("RequestJson")
+                        .IsRequired()
+                        .HasColumnType("jsonb")
+                        .HasColumnName("request");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasMaxLength(32)
+                        .HasColumnType("character varying(32)")
+                        .HasColumnName("state");
+
+                    b.HasKey("Id")
+                        .HasName("pk_inspections");
+
+                    b.HasIndex("JobId")
+                        .HasDatabaseName("ix_inspections_job_id");
+
+                    b.ToTable("inspections", (string)null);
                 });
 
             modelBuilder.Entity("SaeService.Storage.JobEventRow", b =>
@@ -862,6 +940,16 @@ namespace SaeService.Storage.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_idempotency_keys_jobs_job_id");
+                });
+
+            modelBuilder.Entity("SaeService.Storage.InspectionRow", b =>
+                {
+                    b.HasOne("SaeService.Storage.JobRow", null)
+                        .WithMany()
+                        .HasForeignKey("JobId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_inspections_jobs_job_id");
                 });
 
             modelBuilder.Entity("SaeService.Storage.JobEventRow", b =>

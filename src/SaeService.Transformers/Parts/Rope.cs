@@ -10,6 +10,7 @@ namespace SaeService.Transformers.Parts;
 /// <param name="headDim">dh; coordinates from r on do not turn.</param>
 internal sealed class Rope(RopeFrequencies frequencies, int headDim) : IDisposable
 {
+    private readonly Lock _gate = new();
     private double[] _current = [];
     private Tensor? _cos; // [rows, 1, dh], both halves alike, 1 where nothing turns
     private Tensor? _sin; // [rows, 1, r / 2]
@@ -19,17 +20,27 @@ internal sealed class Rope(RopeFrequencies frequencies, int headDim) : IDisposab
     public Tensor Apply(Tensor x)
     {
         var length = x.shape[1];
-        EnsureTables(length, x.dtype, x.device);
-        var half = _sin!.shape[2];
+        var tables = Tables(length, x.dtype, x.device);
+        using var cos = tables.Cos;
+        using var sin = tables.Sin;
+        var half = sin.shape[2];
         if (half == 0)
             return x;
-        using var cos = _cos!.narrow(0, 0, length);
-        using var sin = _sin.narrow(0, 0, length);
         var y = x * cos;
         // Written over the product, half by half, so that nothing else of this size is allocated.
         y.narrow(3, 0, half).addcmul_(x.narrow(3, half, half), sin, -1);
         y.narrow(3, half, half).addcmul_(x.narrow(3, 0, half), sin, 1);
         return y;
+    }
+
+    /// <summary>Handles of the caller's own, since another pass that needs longer tables replaces these.</summary>
+    private (Tensor Cos, Tensor Sin) Tables(long length, ScalarType dtype, Device device)
+    {
+        lock (_gate)
+        {
+            EnsureTables(length, dtype, device);
+            return (_cos!.narrow(0, 0, length), _sin!.narrow(0, 0, length));
+        }
     }
 
     private void EnsureTables(long length, ScalarType dtype, Device device)

@@ -1,4 +1,4 @@
-namespace SaeService.Interpretation.Conclusions;
+namespace SaeService.Contracts;
 
 /// <summary>Labels in words, for readers who do not know the tag sets: Universal Dependencies 2 and the usual entity types.</summary>
 public static class PlainNames
