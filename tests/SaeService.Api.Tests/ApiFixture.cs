@@ -62,7 +62,7 @@ public class ApiFixture : IAsyncLifetime
         });
         if (Listens)
         {
-            _factory.UseKestrel(0);
+            _factory.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
             _factory.StartServer();
         }
         var keys = _factory.Services.GetRequiredService<ApiKeys>();

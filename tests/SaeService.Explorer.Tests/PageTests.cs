@@ -49,7 +49,7 @@ public sealed class PageTests(Site site)
             await visit.GoAsync($"/jobs/{site.Finished.Id}/{path}", status: 400);
             Assert.Equal(1, await visit.Page.Locator("h1").CountAsync());
         }
-        await visit.GoAsync("/?after=nonsense", status: 400);
+        await visit.GoAsync("/?after=nonsense", status: 422);
         await visit.GoAsync("/compare?left=x&right=y", status: 400);
         visit.AssertNothingWrong();
     }

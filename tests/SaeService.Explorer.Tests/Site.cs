@@ -19,7 +19,7 @@ public sealed class Site : ApiFixture
     internal static readonly ExampleJob Small = new("tiny", "mini", 4, s_tasks);
 
     /// <summary>Names, labels, tokens and contexts that others wrote, and did not mean well.</summary>
-    internal static readonly ExampleJob Dangerous = new(Hostile.Markup, Hostile.Arabic + " " + Hostile.Controls, 3, new("pos", Hostile.Words), new($"misc:{Hostile.Markup}", Hostile.Hebrew, Hostile.Chinese))
+    internal static readonly ExampleJob Dangerous = new(Hostile.Markup, Hostile.Arabic + " " + Hostile.Controls, 3, new("pos", Hostile.Words), new($"misc:{Hostile.Markup}{Hostile.Controls}", Hostile.Hebrew, Hostile.Chinese))
     {
         Words = Hostile.Words,
     };

@@ -85,14 +85,17 @@ internal sealed class Visit : IAsyncDisposable
     /// <summary>Where the browser is, without the site's address.</summary>
     public string Place => new Uri(Page.Url).PathAndQuery;
 
-    public void AssertNothingWrong() => Assert.Empty(_faults);
+    public void AssertNothingWrong() => AssertNone(_faults);
+
+    /// <summary>As <see cref="Assert.Empty"/>, with every entry in full.</summary>
+    internal static void AssertNone(IReadOnlyCollection<string> faults) => Assert.True(faults.Count == 0, string.Join(Environment.NewLine, faults));
 
     /// <summary>Axe-core's rules of WCAG 2.0 to 2.2, A and AA, and of good practice.</summary>
     public async Task AssertAccessibleAsync(string what)
     {
         var found = await Page.RunAxe(new AxeRunOptions { RunOnly = new RunOnlyOptions { Type = "tag", Values = [.. s_rules] } });
-        Assert.Empty(found.Violations.Select(rule =>
-            $"{what}: {rule.Id}: {rule.Help}: {string.Join(" | ", rule.Nodes.Take(3).Select(node => $"{node.Target} {node.Html[..Math.Min(node.Html.Length, 200)]} {string.Join("; ", node.Any.Select(check => check.Message).Take(1))}"))}"));
+        AssertNone(found.Violations.Select(rule =>
+            $"{what}: {rule.Id}: {rule.Help}: {string.Join(" | ", rule.Nodes.Take(3).Select(node => $"{node.Target} {node.Html[..Math.Min(node.Html.Length, 200)]} {string.Join("; ", node.Any.Select(check => check.Message).Take(1))}"))}").ToList());
     }
 
     /// <summary>That a reader never has to scroll sideways for the page; wide tables scroll in boxes of their own.</summary>

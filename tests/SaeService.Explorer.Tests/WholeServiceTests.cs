@@ -48,6 +48,13 @@ public sealed class WholeServiceTests
         await page.WaitForURLAsync("**/features/*");
         Assert.NotEqual(0, await page.Locator(".context mark").CountAsync());
         await PageTests.LooksRightAsync(visit, "whole-feature");
+
+        await page.GetByRole(AriaRole.Link, new PageGetByRoleOptions { Name = "Inspect a sentence" }).ClickAsync();
+        await page.GetByLabel("Text").FillAsync("Ada sees the old dogs .");
+        await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Inspect" }).ClickAsync();
+        await page.WaitForURLAsync("**text=*");
+        Assert.NotEqual(0, await page.Locator("table.lit td a").CountAsync());
+        await PageTests.LooksRightAsync(visit, "whole-inspect");
         visit.AssertNothingWrong();
     }
 }
