@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -33,7 +35,13 @@ public class ApiFixture : IAsyncLifetime
 
     protected virtual IReadOnlyDictionary<string, string> Settings { get; } = new Dictionary<string, string>();
 
-    public async ValueTask InitializeAsync()
+    /// <summary>Whether it listens on a port of loopback, as a browser needs it; otherwise requests stay in this process.</summary>
+    protected virtual bool Listens => false;
+
+    /// <summary>Where it listens.</summary>
+    public Uri Address => new(Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+
+    public virtual async ValueTask InitializeAsync()
     {
         _database = await TestCluster.CreateDatabaseAsync(HangfireSetup.MigrateAsync);
         _factory = new WebApplicationFactory<Program>().WithWebHostBuilder(builder =>
@@ -52,6 +60,11 @@ public class ApiFixture : IAsyncLifetime
             foreach (var (key, value) in Settings)
                 builder.UseSetting(key, value);
         });
+        if (Listens)
+        {
+            _factory.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+            _factory.StartServer();
+        }
         var keys = _factory.Services.GetRequiredService<ApiKeys>();
         SubmitKey = (await keys.CreateAsync("submitter", "submit")).Key;
         AdminKey = (await keys.CreateAsync("admin", "admin")).Key;
@@ -65,6 +78,8 @@ public class ApiFixture : IAsyncLifetime
     public HttpClient Client(string? key)
     {
         var client = _factory.CreateClient(new WebApplicationFactoryClientOptions { AllowAutoRedirect = false, HandleCookies = false });
+        if (Listens)
+            client.BaseAddress = Address;
         if (key is not null)
             client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         return client;

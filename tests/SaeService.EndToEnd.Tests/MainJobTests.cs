@@ -15,14 +15,11 @@ public sealed class MainJobTests
     internal static CancellationToken Patience(int minutes = 5) =>
         CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken, new CancellationTokenSource(TimeSpan.FromMinutes(minutes)).Token).Token;
 
-    private static string AddressIn(string output) =>
-        output.Split('\n').Select(l => l.Trim()).First(l => l.StartsWith("Swagger UI", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[2].Replace("/swagger", "");
-
     internal static async Task<(SaeCommand Service, Client Client)> UpAsync(string home, CancellationToken ct, bool keepHome = false, IReadOnlyDictionary<string, string>? environment = null,
         params string[] arguments)
     {
-        var service = SaeCommand.Start(home, ["up", "--port", "0", .. arguments], keepHome, environment);
-        return (service, new Client(AddressIn(await service.WaitForOutputAsync("Ctrl-C stops it", ct))));
+        var (service, address) = await SaeCommand.UpAsync(home, ct, keepHome, environment, arguments);
+        return (service, new Client(address));
     }
 
     [Fact]

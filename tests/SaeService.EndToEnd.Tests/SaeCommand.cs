@@ -56,6 +56,16 @@ public sealed class SaeCommand : IAsyncDisposable
         return command;
     }
 
+    /// <summary><c>sae up</c> at a port of its own, once it answers.</summary>
+    public static async Task<(SaeCommand Service, string Address)> UpAsync(string home, CancellationToken ct, bool keepHome = false, IReadOnlyDictionary<string, string>? environment = null,
+        params string[] arguments)
+    {
+        var service = Start(home, ["up", "--port", "0", .. arguments], keepHome, environment);
+        var output = await service.WaitForOutputAsync("Ctrl-C stops it", ct);
+        var line = output.Split('\n').Select(l => l.Trim()).First(l => l.StartsWith("Swagger UI", StringComparison.Ordinal));
+        return (service, line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2].Replace("/swagger", ""));
+    }
+
     public async Task<int> WaitForExitAsync(CancellationToken ct)
     {
         await _process.WaitForExitAsync(ct);

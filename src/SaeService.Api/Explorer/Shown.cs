@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using SaeService.Contracts;
 
 namespace SaeService.Api.Explorer;
 
@@ -55,6 +56,9 @@ public static class Shown
 
     /// <summary><c>1 word</c>, <c>2,310 words</c>.</summary>
     public static string Many(long count, string what) => count == 1 ? $"1 {what}" : $"{Count(count)} {what}s";
+
+    /// <summary>A job by what it is about, for titles and links.</summary>
+    public static string Name(Job job) => Visible($"{job.Request.Model.Id} on {job.Request.Dataset.Id}");
 
     /// <summary>Text of a corpus or a vocabulary with what can not be seen made visible: controls, and characters that would turn the direction of what follows.</summary>
     public static string Visible(string text)

@@ -148,6 +148,17 @@ form.addEventListener("change", event => {
 byId("ask-estimate").hidden = false;
 byId("ask-estimate").addEventListener("click", () => { clearTimeout(timer); estimate(true); });
 
+// Leaving a field is a press elsewhere; what is pressed must not move away before it is released, or it is not clicked.
+let pressed = false, waiting = [];
+const whenReleased = then => () => pressed ? void waiting.push(then) : then();
+addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const end of ["pointerup", "pointercancel"])
+    addEventListener(end, () => {
+        pressed = false;
+        for (const then of waiting.splice(0))
+            setTimeout(then);
+    }, true);
+
 // --- what a model and a data set have
 
 const addressOf = (kind, id) => `/v1/${kind}/${id.split("/").map(encodeURIComponent).join("/")}`;
@@ -224,8 +235,8 @@ function showTasks(dataset) {
     byId("task-choices").replaceChildren(...choices);
 }
 
-form.elements["model.id"].addEventListener("change", understandModel);
-form.elements["dataset.id"].addEventListener("change", understandDataset);
+form.elements["model.id"].addEventListener("change", whenReleased(understandModel));
+form.elements["dataset.id"].addEventListener("change", whenReleased(understandDataset));
 if (form.elements["model.id"].value)
     understandModel();
 if (form.elements["dataset.id"].value)
