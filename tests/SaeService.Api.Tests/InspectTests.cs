@@ -62,7 +62,7 @@ public sealed class InspectTests(ImpatientFixture api) : IClassFixture<Impatient
         Assert.Contains("mood", Assert.Single((await ApiFixture.ProblemAsync(await PostAsync(job, """{"text":"x","task":"mood"}"""), ProblemCodes.TaskNotInDataset)).Errors!["$.task"]),
             StringComparison.Ordinal);
         await ApiFixture.ProblemAsync(await PostAsync(job, """{"text":"x","colour":"blue"}"""), ProblemCodes.UnknownField);
-        await ApiFixture.ProblemAsync(await PostAsync(job, """{"text":"x","\ud800":1}"""), ProblemCodes.UnknownField);
+        await ApiFixture.ProblemAsync(await PostAsync(job, """{"text":"x","\ud800":1}"""), ProblemCodes.MalformedJson);
         await ApiFixture.ProblemAsync(await PostAsync(job, """{"text":"x" """), ProblemCodes.MalformedJson);
         await ApiFixture.ProblemAsync(await PostAsync(job, """[]"""), ProblemCodes.InvalidRequest);
         using var latin = new ByteArrayContent([.. Encoding.ASCII.GetBytes("{\"text\":\""), 0xff, .. Encoding.ASCII.GetBytes("\"}")]) { Headers = { ContentType = new("application/json") } };

@@ -43,7 +43,14 @@ public static class JsonBody
         using (document)
         {
             var errors = new RequestErrors();
-            CheckShape(document.RootElement, s_strict.GetTypeInfo(typeof(T)), "$", errors);
+            try
+            {
+                CheckShape(document.RootElement, s_strict.GetTypeInfo(typeof(T)), "$", errors);
+            }
+            catch (InvalidOperationException e) when (IsHalfAPair(e))
+            {
+                throw new ProblemException(ProblemCodes.MalformedJson, $"The name of a member {HalfAPair}.", inner: e);
+            }
             errors.ThrowIfAny();
             try
             {
@@ -110,8 +117,8 @@ public static class JsonBody
     {
         // What our own converters say is fit to show; the serializer's own messages name .NET types.
         const string Generic = "The JSON value could not be converted to ";
-        if (e.InnerException is InvalidOperationException inner && inner.Message.Contains("UTF-16", StringComparison.Ordinal))
-            return "holds half of a surrogate pair (\\ud800 to \\udfff without the other half), which is no character";
+        if (e.InnerException is InvalidOperationException inner && IsHalfAPair(inner))
+            return HalfAPair;
         if (!e.Message.StartsWith(Generic, StringComparison.Ordinal))
             return e.Message.Contains(" Path:", StringComparison.Ordinal) ? e.Message[..e.Message.IndexOf(" Path:", StringComparison.Ordinal)] : e.Message;
         var type = e.Message[Generic.Length..e.Message.IndexOf(". Path", StringComparison.Ordinal)];
@@ -127,6 +134,10 @@ public static class JsonBody
             _ => "of another kind",
         };
     }
+
+    private const string HalfAPair = "holds half of a surrogate pair (\\ud800 to \\udfff without the other half), which is no character";
+
+    private static bool IsHalfAPair(InvalidOperationException e) => e.Message.Contains("UTF-16", StringComparison.Ordinal);
 
     private static string Named(JsonValueKind kind) => kind switch
     {
