@@ -129,7 +129,16 @@ public sealed class FeatureTests(ApiFixture api) : IClassFixture<ApiFixture>
         {
             db.Features.AddRange(Enumerable.Range(200, 245).Select(index => new FeatureRow
             {
-                JobId = job.Id, Layer = 1, Index = index, Density = 0.5, MaxActivation = 1, MeanActivation = 1, HistogramJson = """{"edges":[],"counts":[]}""", ContextsJson = "[]", PromotedJson = "[]", SuppressedJson = "[]",
+                JobId = job.Id,
+                Layer = 1,
+                Index = index,
+                Density = 0.5,
+                MaxActivation = 1,
+                MeanActivation = 1,
+                HistogramJson = """{"edges":[],"counts":[]}""",
+                ContextsJson = "[]",
+                PromotedJson = "[]",
+                SuppressedJson = "[]",
             }));
             await db.SaveChangesAsync(Ct);
         }
