@@ -17,9 +17,9 @@ internal static class ReportStyle
         .wide { overflow-x: auto; max-width: 100% }
         table { border-collapse: collapse; font-size: .92rem; min-width: 40rem; width: 100% }
         caption { text-align: left; color: var(--muted); padding-bottom: .3rem }
-        th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--rule); overflow-wrap: anywhere }
+        th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--rule); overflow-wrap: break-word; max-width: 34rem }
         thead th { background: var(--shade) }
-        .n { font-variant-numeric: tabular-nums }
+        .n { font-variant-numeric: tabular-nums; white-space: nowrap }
         figure { margin: 1.5rem 0 }
         figure svg { max-width: none; height: auto }
         figcaption { color: var(--muted); font-size: .9rem; max-width: 44rem }
