@@ -17,7 +17,7 @@ public sealed record QualityRemark(bool? Good, string Text)
         var remarks = new List<QualityRemark>
         {
             sae.Gate == "pass"
-                ? new(true, $"Faithful: it leaves {Shown.Percent(sae.Fvu)} of the variance of held-out vectors unexplained (the limit is 30 %).")
+                ? new(true, $"Faithful: it leaves {Shown.Percent(sae.Fvu)} of the variance of held-out vectors unexplained (the limit is 30\u00a0%).")
                 : new(false, $"Unfaithful: {Shown.Percent(sae.Fvu)} of the variance is unexplained, or the model loses too much with it in place. Its features describe the layer badly, and claims that rest on them are of low confidence."),
             sae.Dead > ManyDead
                 ? new(false, $"{Shown.Percent(sae.Dead)} of the latents never fire on held-out tokens: the dictionary is smaller than it looks.")
