@@ -87,32 +87,31 @@ internal sealed class Visit : IAsyncDisposable
 
     public void AssertNothingWrong() => AssertNone(_faults);
 
-    /// <summary>As <see cref="Assert.Empty"/>, with every entry in full.</summary>
+    /// <summary>Fails with every entry in full.</summary>
     internal static void AssertNone(IReadOnlyCollection<string> faults) => Assert.True(faults.Count == 0, string.Join(Environment.NewLine, faults));
 
-    /// <summary>Axe-core's rules of WCAG 2.0 to 2.2, A and AA, and of good practice.</summary>
-    public async Task AssertAccessibleAsync(string what)
+    /// <summary>What breaks axe-core's rules of WCAG 2.0 to 2.2, A and AA, and of good practice.</summary>
+    public async Task<List<string>> BarriersAsync(string what)
     {
         var found = await Page.RunAxe(new AxeRunOptions { RunOnly = new RunOnlyOptions { Type = "tag", Values = [.. s_rules] } });
-        AssertNone(found.Violations.Select(rule =>
-            $"{what}: {rule.Id}: {rule.Help}: {string.Join(" | ", rule.Nodes.Take(3).Select(node => $"{node.Target} {node.Html[..Math.Min(node.Html.Length, 200)]} {string.Join("; ", node.Any.Select(check => check.Message).Take(1))}"))}").ToList());
+        return [.. found.Violations.Select(rule =>
+            $"{what}: {rule.Id}: {rule.Help}: {string.Join(" | ", rule.Nodes.Take(3).Select(node => $"{node.Target} {node.Html[..Math.Min(node.Html.Length, 200)]} {string.Join("; ", node.Any.Select(check => check.Message).Take(1))}"))}")];
     }
 
-    /// <summary>That a reader never has to scroll sideways for the page; wide tables scroll in boxes of their own.</summary>
-    public async Task AssertFitsAsync(int width)
+    /// <summary>What makes a reader scroll sideways for the page; wide tables scroll in boxes of their own.</summary>
+    public async Task<string[]> OverhangsAsync(int width)
     {
         await Page.SetViewportSizeAsync(width, 900);
-        var sticking = await Page.EvaluateAsync<string[]>("""
+        return await Page.EvaluateAsync<string[]>("""
             () => {
                 const root = document.documentElement;
                 if (root.scrollWidth <= root.clientWidth)
                     return [];
                 const boxed = e => { for (let p = e.parentElement; p; p = p.parentElement) if (getComputedStyle(p).overflowX !== "visible") return true; return false; };
-                return [`${root.scrollWidth} > ${root.clientWidth}`, ...[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !boxed(e))
+                return [`${location.pathname}: ${root.scrollWidth} > ${root.clientWidth} px`, ...[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !boxed(e))
                     .slice(0, 5).map(e => e.outerHTML.slice(0, 160))];
             }
             """);
-        Assert.True(sticking.Length == 0, $"{Place} at {width} px: {string.Join("\n", sticking)}");
     }
 
     /// <summary>To be looked at: <c>artifacts/explorer-shots/NAME.png</c>, the whole page up to 6000 pixels.</summary>
