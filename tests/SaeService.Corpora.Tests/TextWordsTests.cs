@@ -37,7 +37,7 @@ public sealed class TextWordsTests
         var corpus = CorpusPacker.Pack(
             [new Sentence { Id = "t", Document = "t", Text = "big dogs", TextReconstructed = false, Words = words, Labels = new Dictionary<string, string?[]>() }],
             _ => ([7, 8, 9], [(0, 3), (3, 6), (6, 8)]),
-            new PackingSettings { ContextLength = 8, PrefixIds = [1], SuffixIds = [2], Tasks = [], MinAlignedShare = 0 });
+            new PackingSettings { ContextLength = 8, PrefixIds = [1], SuffixIds = [2], Tasks = [], MinAlignedShare = 0 }, TestContext.Current.CancellationToken);
         Assert.Equal([1, 7, 8, 9, 2], corpus.TokenIds);
         Assert.Equal([1, 2], corpus.FirstToken);
         Assert.Equal([1, 3], corpus.LastToken);
