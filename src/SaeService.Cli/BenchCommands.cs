@@ -110,10 +110,7 @@ internal static class BenchCommands
 
     private static void Print(List<ToyResult> results)
     {
-        // Away from a terminal there is no width to fit: let no cell be cut.
-        if (Console.IsOutputRedirected)
-            AnsiConsole.Profile.Width = 200;
-        var table = new Table().RoundedBorder().Title("One row a trained autoencoder; in grey, the floor and figures of others");
+        var table = Screen.Table("One row a trained autoencoder; in grey, the floor and figures of others");
         foreach (var column in new[] { "generator", "n", "k", "MMCS", "MCC", "FVU", "dead", "F1", "seconds", "whose" })
             table.AddColumn(column);
         foreach (var group in results.GroupBy(r => (r.Generator, r.N, r.K)))

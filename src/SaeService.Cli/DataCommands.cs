@@ -90,7 +90,7 @@ public static class DataCommands
 
     private static Table Tasks(DatasetStatistics counted)
     {
-        var table = new Table().RoundedBorder().AddColumns("task", "labelled", "labels", "H bits", "majority", "type baseline", "ambiguous types");
+        var table = Screen.Table().AddColumns("task", "labelled", "labels", "H bits", "majority", "type baseline", "ambiguous types");
         foreach (var task in counted.Tasks)
             table.AddRow(Markup.Escape(task.Task), $"{task.Labelled:N0}", $"{task.Labels.Count}", Number(task.EntropyBits, 2), Number(task.Majority), Number(task.TypeBaselineAccuracy), Number(task.AmbiguousTypeShare));
         return table;
@@ -98,7 +98,7 @@ public static class DataCommands
 
     private static Table Words(InspectedSentence first)
     {
-        var table = new Table().RoundedBorder().AddColumn("word").AddColumns([.. first.Labels.Keys.Select(Markup.Escape)]);
+        var table = Screen.Table().AddColumn("word").AddColumns([.. first.Labels.Keys.Select(Markup.Escape)]);
         for (var w = 0; w < Math.Min(first.Words.Count, ShownWords); w++)
             table.AddRow([Markup.Escape(first.Words[w]), .. first.Labels.Values.Select(column => column[w] is { } label ? Markup.Escape(label) : "[grey]-[/]")]);
         return first.Words.Count > ShownWords ? table.Caption($"{first.Words.Count - ShownWords} more words") : table;

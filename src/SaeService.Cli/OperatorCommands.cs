@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Text.Json;
 using Npgsql;
+using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Storage;
 using Spectre.Console;
@@ -51,11 +53,18 @@ public static class OperatorCommands
                 throw new CliException(e.Message, e);
             }
         }));
-        var list = new Command("list", "All keys, revoked ones too");
+        var json = new Option<bool>("--json") { Description = "Print a JSON array" };
+        var list = new Command("list", "All keys, revoked ones too") { json };
         list.SetAction((parsed, ct) => WithKeysAsync(parsed, async keys =>
         {
-            var table = new Table().RoundedBorder().AddColumns("prefix", "name", "scope", "created", "last used", "revoked");
-            foreach (var key in await keys.ListAsync(ct))
+            var all = await keys.ListAsync(ct);
+            if (parsed.GetValue(json))
+            {
+                Console.WriteLine(JsonSerializer.Serialize(all.Select(k => new { k.Id, k.Prefix, k.Name, k.Scope, k.CreatedAt, k.LastUsedAt, k.RevokedAt }), Wire.IndentedJson));
+                return;
+            }
+            var table = Screen.Table().AddColumns("prefix", "name", "scope", "created", "last used", "revoked");
+            foreach (var key in all)
                 table.AddRow(key.Prefix, Markup.Escape(key.Name), key.Scope, $"{key.CreatedAt:u}", $"{key.LastUsedAt:u}", $"{key.RevokedAt:u}");
             AnsiConsole.Write(table);
         }));

@@ -17,13 +17,11 @@ internal static class Screen
     }
 
     /// <summary>Lines around the cells for the eye, none for a program.</summary>
-    public static Table Table(string title)
+    public static Table Table(string? title = null)
     {
-        var table = new Table().Title(Markup.Escape(title));
-        table.Border = IsTerminal ? TableBorder.Rounded : TableBorder.None;
-        if (!IsTerminal)
-            table.Title!.Style = Style.Plain;
-        return table;
+        Prepare();
+        var table = new Table { Border = IsTerminal ? TableBorder.Rounded : TableBorder.None };
+        return title is null ? table : table.Title(Markup.Escape(title), IsTerminal ? null : Style.Plain);
     }
 
     /// <summary>Eighths of a character fill a bar of <paramref name="width"/> characters; plain text has # and dots.</summary>

@@ -100,9 +100,7 @@ internal static class TruthCommand
 
     private static void Print(TruthReport report)
     {
-        if (Console.IsOutputRedirected)
-            AnsiConsole.Profile.Width = 200;
-        var table = new Table().RoundedBorder().AddColumn("").AddColumn("check").AddColumn(new TableColumn("found").RightAligned()).AddColumn("wanted").AddColumn("");
+        var table = Screen.Table().AddColumn("").AddColumn("check").AddColumn(new TableColumn("found").RightAligned()).AddColumn("wanted").AddColumn("");
         foreach (var check in report.Checks)
             table.AddRow(check.Skipped is not null ? "[yellow]skip[/]" : check.Ok ? "[green]ok[/]" : "[red]FAIL[/]", Markup.Escape(check.Name),
                 check.Value?.ToString("G4", CultureInfo.InvariantCulture) ?? "", Markup.Escape(check.Want), $"[grey]{Markup.Escape(check.Skipped ?? check.Note ?? "")}[/]");
