@@ -61,6 +61,22 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void Passes_that_run_at_once_are_counted_as_many_as_the_worker_runs()
+    {
+        long Capture(WorkerShape worker, long tokens = 100_000) => JobEstimator.Of(Size(tokens: tokens), worker).Parts!.MemoryBytes["capture"];
+        var bytes = (long)PassMemory.OfCapture(256, 128, s_worker);
+        Assert.Equal(2, PassMemory.AtOnce(bytes, s_worker));
+        var many = s_worker with { Threads = 40 };
+        Assert.Equal(38 * bytes, Capture(many) - Capture(s_worker));
+        // What a worker gives to passes bounds them, and so do the tokens; one there must be.
+        Assert.Equal(7, PassMemory.AtOnce(bytes, many with { MaxPassBytes = 7 * bytes + 1 }));
+        Assert.Equal(5 * bytes, Capture(many with { MaxPassBytes = 7 * bytes + 1 }) - Capture(s_worker));
+        Assert.Equal(bytes, Capture(many, tokens: 3000) - Capture(s_worker, tokens: 3000));
+        Assert.Equal(1, PassMemory.AtOnce(bytes, many with { MaxPassBytes = 1 }));
+        Assert.Equal(1, PassMemory.AtOnce(bytes, many with { OnGpu = true }));
+    }
+
+    [Fact]
     public void A_mode_costs_what_it_runs()
     {
         var (standard, full, thorough) = (JobEstimator.Of(Size(), s_worker), JobEstimator.Of(Size(mode: "full"), s_worker), JobEstimator.Of(Size(mode: "thorough"), s_worker));

@@ -118,7 +118,8 @@ public sealed class DataTests
     [Fact]
     public void Labels_are_stacked_up_to_the_histogram_and_the_rest_is_put_together()
     {
-        var figure = FeatureCard.Of(Documents.Feature, "tiny.", [("NOUN", [30, 10, 5, 1]), ("VERB", [10, 10, 0, 0])])!;
+        var byLabel = new LabelHistogram("pos", [new("NOUN", [30, 10, 5, 1]), new("VERB", [10, 10, 0, 0])], [10, 0, 2, 0]);
+        var figure = FeatureCard.Of(Documents.Feature with { LabelHistograms = [byLabel] }, "tiny.")!;
         var series = figure.Panels.Single().Series;
         Assert.Equal(["NOUN", "VERB", "other labels"], series.Select(s => s.Name));
         Assert.Equal([50.0, 20, 7, 1], series[^1].Y.Select(y => y!.Value));

@@ -40,17 +40,15 @@ public static class JsonBody
         {
             throw new ProblemException(ProblemCodes.MalformedJson, Explain(e));
         }
+        catch (InvalidOperationException e) when (IsHalfAPair(e))
+        {
+            // Names are read to find those that are there twice.
+            throw new ProblemException(ProblemCodes.MalformedJson, $"The name of a member {HalfAPair}.", inner: e);
+        }
         using (document)
         {
             var errors = new RequestErrors();
-            try
-            {
-                CheckShape(document.RootElement, s_strict.GetTypeInfo(typeof(T)), "$", errors);
-            }
-            catch (InvalidOperationException e) when (IsHalfAPair(e))
-            {
-                throw new ProblemException(ProblemCodes.MalformedJson, $"The name of a member {HalfAPair}.", inner: e);
-            }
+            CheckShape(document.RootElement, s_strict.GetTypeInfo(typeof(T)), "$", errors);
             errors.ThrowIfAny();
             try
             {

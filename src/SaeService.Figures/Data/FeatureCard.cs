@@ -8,14 +8,16 @@ public static class FeatureCard
 {
     public static string Name(int layer, int index) => $"feature-{layer}-{index}";
 
-    /// <param name="byLabel">Counts of the histogram's bins by label, most words first; null: not told apart. At most six are drawn, the rest together.</param>
+    /// <summary>Bars are stacked by the labels of the task that the feature tells most of; at most six labels are drawn, the rest together.</summary>
     /// <returns>Null where it never fires.</returns>
-    public static Figure? Of(FeatureDetail feature, string source, IReadOnlyList<(string Label, IReadOnlyList<int> Counts)>? byLabel = null)
+    public static Figure? Of(FeatureDetail feature, string source)
     {
         var histogram = feature.Histogram;
         if (histogram.Counts.Count == 0 || histogram.Edges.Count != histogram.Counts.Count + 1)
             return null;
-        var stacks = Stacks(histogram.Counts, byLabel);
+        var best = feature.Tasks.MaxBy(t => t.F1)?.Task;
+        var byLabel = feature.LabelHistograms.FirstOrDefault(h => h.Task == best) ?? feature.LabelHistograms.FirstOrDefault();
+        var stacks = Stacks(histogram.Counts, byLabel?.Labels);
         var below = new double[histogram.Counts.Count];
         var series = new List<Series>();
         foreach (var (label, style, counts) in stacks)
@@ -33,26 +35,25 @@ public static class FeatureCard
         var labels = string.Join(", ", feature.Tasks.Select(t => $"{t.Task}:{t.DominantLabel} {Source.Short(t.Consistency)}"));
         var words = histogram.Counts.Sum();
         return new Figure(Name(feature.Layer, feature.Index), $"Layer {feature.Layer}, feature {feature.Index}: activation over words",
-            $"Histogram of {Source.Whole(words)} activations up to {feature.MaxActivation.ToString("G3", CultureInfo.InvariantCulture)}.",
+            $"Histogram of {Source.Whole(words)} activations{(byLabel is null ? "" : $", stacked by label of {byLabel.Task},")} up to {feature.MaxActivation.ToString("G3", CultureInfo.InvariantCulture)}.",
             $"n = {Source.Whole(words)} words on which it fires ({(100 * feature.Density).ToString("G3", CultureInfo.InvariantCulture)} % of all).{(labels.Length > 0 ? $" Label and held-out consistency by task: {labels}." : "")} {source}",
             [new Panel("", new PlotAxis("activation", histogram.Edges[0], histogram.Edges[^1]), new PlotAxis("words", 0, Math.Max(below.Max(), 1) * 1.05)) { Series = series, Height = 170 }]);
     }
 
-    private static IEnumerable<(string Label, SeriesStyle Style, int[] Counts)> Stacks(IReadOnlyList<int> all, IReadOnlyList<(string Label, IReadOnlyList<int> Counts)>? byLabel)
+    private static List<(string Label, SeriesStyle Style, int[] Counts)> Stacks(IReadOnlyList<int> all, IReadOnlyList<LabelCounts>? byLabel)
     {
         if (byLabel is null)
-        {
-            yield return ("words", SeriesStyle.Main, [.. all]);
-            yield break;
-        }
+            return [("words", SeriesStyle.Main, [.. all])];
         int[] rest = [.. all];
-        foreach (var ((label, counts), i) in byLabel.Take((int)SeriesStyle.Muted).Select((s, i) => (s, i)))
+        var stacks = new List<(string, SeriesStyle, int[])>();
+        foreach (var (label, counts) in byLabel.Take((int)SeriesStyle.Muted))
         {
             for (var b = 0; b < rest.Length; b++)
                 rest[b] -= counts[b];
-            yield return (label, (SeriesStyle)i, [.. counts]);
+            stacks.Add((label, (SeriesStyle)stacks.Count, [.. counts]));
         }
         if (rest.Any(c => c > 0))
-            yield return ("other labels", SeriesStyle.Muted, rest);
+            stacks.Add(("other labels", SeriesStyle.Muted, rest));
+        return stacks;
     }
 }
