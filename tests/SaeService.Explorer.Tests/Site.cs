@@ -27,7 +27,7 @@ public sealed class Site : ApiFixture
     internal static readonly ExampleJob Empty = new("tiny", "noise", 3, s_tasks[..1]) { Strength = 0.2 };
 
     protected override bool Listens => true;
-    protected override IReadOnlyDictionary<string, string> Settings { get; } = new Dictionary<string, string> { ["Access:Mode"] = "open" };
+    protected override IReadOnlyDictionary<string, string> Settings { get; } = new Dictionary<string, string> { ["Access:Mode"] = "open", ["Limits:MaxDiskBytes"] = "2000000" };
 
     internal Job Finished { get; private set; } = null!;
     internal Job Another { get; private set; } = null!;
