@@ -21,7 +21,9 @@ internal static class Screen
     {
         Prepare();
         var table = new Table { Border = IsTerminal ? TableBorder.Rounded : TableBorder.None };
-        return title is null ? table : table.Title(Markup.Escape(title), IsTerminal ? null : Style.Plain);
+        if (title is not null)
+            table.Title = IsTerminal ? new TableTitle(Markup.Escape(title)) : new TableTitle(Markup.Escape(title), Style.Plain);
+        return table;
     }
 
     /// <summary>Eighths of a character fill a bar of <paramref name="width"/> characters; plain text has # and dots.</summary>
