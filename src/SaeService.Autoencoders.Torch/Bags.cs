@@ -62,8 +62,9 @@ internal sealed class Bags
         foreach (var (first, bags, start, end) in Chunks)
         {
             using var scope = NewDisposeScope();
+            using Scalar before = (long)start;   // another in every batch, so not one of Scalars
             take(first, start == end ? zeros(bags, table.Width, device: index.device)
-                : table.Sum(index.narrow(0, start, end - start), _offsets.narrow(0, first, bags + 1) - start, weight.narrow(0, start, end - start)));
+                : table.Sum(index.narrow(0, start, end - start), _offsets.narrow(0, first, bags + 1).sub(before), weight.narrow(0, start, end - start)));
         }
     }
 }

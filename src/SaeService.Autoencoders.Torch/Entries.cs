@@ -1,3 +1,4 @@
+using SaeService.Transformers.Parts;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -74,7 +75,7 @@ internal sealed class Entries
                 using var inner = NewDisposeScope();
                 var all = scratch.narrow(0, 0, rows * Count);
                 all.view(rows, Count).addmm_(errors.narrow(0, first, rows), decoder, 0, 1);
-                var at = (_row.narrow(0, start, end - start) - first).mul_(Count).add_(_position.narrow(0, start, end - start));
+                var at = _row.narrow(0, start, end - start).sub(Scalars.Of((long)first)).mul_(Scalars.Of((long)Count)).PlusInPlace(_position.narrow(0, start, end - start));
                 products.narrow(0, start, end - start).copy_(all.index_select(0, at));
             }
         }
@@ -90,7 +91,8 @@ internal sealed class Entries
                 products.narrow(0, start, some).copy_(error.mul_(_decoder.index_select(0, _latent.narrow(0, start, some))).sum(1));
             }
         }
-        return products.mul_(factor).masked_fill_(_value <= 0, 0);
+        using Scalar times = factor;
+        return products.mul_(times).masked_fill_(_value.le(Scalars.Of(0L)), Scalars.Of(0L));
     }
 
     /// <summary>
@@ -103,7 +105,8 @@ internal sealed class Entries
         using var scope = NewDisposeScope();
         var products = Products(errors, factor, scratch).index_select(0, _order);
         var row = _row.index_select(0, _order);
-        _latents.Sum(errorTable, row, _value.index_select(0, _order).mul_(factor), decoder);
+        using Scalar times = factor;
+        _latents.Sum(errorTable, row, _value.index_select(0, _order).mul_(times), decoder);
         _latents.Sum(xTable, row, products, encoder);
         _latents.Sum(one, zeros_like(row), products, (first, sums) => bias(first, sums.squeeze(1)));
     }

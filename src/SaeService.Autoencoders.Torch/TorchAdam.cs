@@ -1,3 +1,5 @@
+using SaeService.Transformers.Parts;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SaeService.Autoencoders.Torch;
@@ -21,23 +23,23 @@ internal sealed class TorchAdam(TorchParameters parameters, int dIn, int dSae, D
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var size = (float)(rate / (1 - Math.Pow(Beta1, step)));
-        var inverse = (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, step)));
+        // Of this step alone, and held to its end: see Scalars.
+        using Scalar size = (float)-(rate / (1 - Math.Pow(Beta1, step))), inverse = (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, step))), times = (float)factor;
         void Update(Func<TorchParameters, Tensor> part)
         {
             var (w, m, v, g) = (part(parameters), part(First), part(Second), part(gradient));
-            g.mul_((float)factor);
-            m.mul_(Beta1).add_(g, 1 - Beta1);
-            v.mul_(Beta2).addcmul_(g, g, 1 - Beta2).threshold_(TinySquare, 0);
-            m.mul_(g.copy_(m).abs_().gt_(Tiny));
-            w.addcdiv_(m, g.copy_(v).sqrt_().mul_(inverse).add_(Epsilon), -size);
+            g.mul_(times);
+            m.mul_(Scalars.Of((double)Beta1)).add_(g, Scalars.Of((double)(1 - Beta1)));
+            v.mul_(Scalars.Of((double)Beta2)).addcmul_(g, g, Scalars.Of((double)(1 - Beta2))).threshold_(TinySquare, 0);
+            m.mul_(g.copy_(m).abs_().gt_(Scalars.Of((double)Tiny)));
+            w.addcdiv_(m, g.copy_(v).sqrt_().mul_(inverse).add_(Scalars.Of((double)Epsilon), Scalars.Of(1L)), size);
         }
         Update(p => p.WEnc);
         Update(p => p.WDec);
         Update(p => p.BEnc);
         Update(p => p.BDec);
         var norms = parameters.WDec.norm(1, keepdim: true);                 // [F, 1]
-        parameters.WDec.div_(norms.masked_fill_(norms == 0, 1));
+        parameters.WDec.div_(norms.masked_fill_(norms.eq(Scalars.Of(0L)), Scalars.Of(1L)));
     }
 
     public void Dispose()

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using SaeService.Transformers.Parts;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -132,7 +133,7 @@ internal sealed class TorchStep : ITrainingStep
         using var _ = no_grad();
         var batch = _x.narrow(0, 0, rows);
         _host.Upload(x, stride, batch);
-        batch.sub_(_p.BDec);
+        batch.MinusInPlace(_p.BDec);
 
         var (chosen, least) = Encode(batch);
         MarkFired(chosen);
@@ -140,7 +141,7 @@ internal sealed class TorchStep : ITrainingStep
         var error = _error.narrow(0, 0, rows);
         error.copy_(batch).neg_();
         foreach (var group in groups)
-            group.Decode(_decoderRows, (first, sums) => error.narrow(0, first, sums.shape[0]).add_(sums));
+            group.Decode(_decoderRows, (first, sums) => error.narrow(0, first, sums.shape[0]).PlusInPlace(sums));
         var squaredError = SquaredNorm(error);
 
         var (aux, auxLoss, auxFactor) = dead.Length > 0 && _settings.AuxCoefficient > 0 ? Residual(batch, error, dead) : default;
@@ -169,8 +170,8 @@ internal sealed class TorchStep : ITrainingStep
         }
         var chosen = _encoder.TopK(batch, _p.WEnc, _p.BEnc, _settings.K);
         var values = chosen.Value.view(batch.shape[0], _settings.K);
-        var leasts = values.masked_fill(values <= 0, float.PositiveInfinity).amin([1L]);
-        return (chosen, leasts.masked_fill_(leasts == float.PositiveInfinity, 0).mean());
+        var leasts = values.masked_fill(values.le(Scalars.Of(0L)), Scalars.Of(double.PositiveInfinity)).amin([1L]);
+        return (chosen, leasts.masked_fill_(leasts.eq(Scalars.Of(double.PositiveInfinity)), Scalars.Of(0L)).mean());
     }
 
     private void MarkFired(Chosen chosen)
@@ -188,8 +189,8 @@ internal sealed class TorchStep : ITrainingStep
         var groups = new List<Entries>();
         for (var (g, from) = (0, 0); g < _prefixes.Length; from = _prefixes[g++])
         {
-            var at = ((chosen.Latent >= from) & (chosen.Latent < _prefixes[g])).nonzero().squeeze(1);
-            var some = new Chosen(chosen.Row.index_select(0, at), chosen.Latent.index_select(0, at) - from, chosen.Value.index_select(0, at));
+            var at = chosen.Latent.ge(Scalars.Of((long)from)).logical_and(chosen.Latent.lt(Scalars.Of((long)_prefixes[g]))).nonzero().squeeze(1);
+            var some = new Chosen(chosen.Row.index_select(0, at), chosen.Latent.index_select(0, at).sub(Scalars.Of((long)from)), chosen.Value.index_select(0, at));
             groups.Add(new(some, rows, from, _prefixes[g] - from, null, _p.WDec, _chunk));
         }
         return groups;
@@ -206,7 +207,7 @@ internal sealed class TorchStep : ITrainingStep
         var entries = new Entries(chosen, rows, 0, dead.Length, names, _p.WDec, _chunk);
         var (residual, target) = (error.narrow(0, 0, rows), _aux.Error.narrow(0, 0, rows));
         target.copy_(residual);
-        entries.Decode(_decoderRows, (first, sums) => target.narrow(0, first, sums.shape[0]).add_(sums));
+        entries.Decode(_decoderRows, (first, sums) => target.narrow(0, first, sums.shape[0]).PlusInPlace(sums));
 
         var squares = Read(SquaredNorm(residual), SquaredNorm(residual.sum([0L])), SquaredNorm(target));
         var variance = squares[0] - squares[1] / rows;                      // sum ‖e - mean e‖²
@@ -225,13 +226,13 @@ internal sealed class TorchStep : ITrainingStep
         foreach (var group in Enumerable.Reverse(groups))
         {
             if (groups.Count > 1)
-                sum.add_(error);
+                sum.PlusInPlace(error);
             group.Backward(sum, _errorRows, _xRows, _ones, factor, _scratch,
                 (first, sums) => _gradient.WDec.narrow(0, group.First + first, sums.shape[0]).copy_(sums),
                 (first, sums) => _gradient.WEnc.narrow(0, group.First + first, sums.shape[0]).copy_(sums),
                 (first, sums) => _gradient.BEnc.narrow(0, group.First + first, sums.shape[0]).copy_(sums));
             if (group.First > 0)   // e of the next narrower prefix
-                group.Decode(_decoderRows, (first, sums) => error.narrow(0, first, sums.shape[0]).sub_(sums));
+                group.Decode(_decoderRows, (first, sums) => error.narrow(0, first, sums.shape[0]).MinusInPlace(sums));
         }
         return sum;
     }
@@ -239,7 +240,7 @@ internal sealed class TorchStep : ITrainingStep
     /// <summary>Adds the dead latents' gradients from the residual. Each is named once, so what index_add does on CUDA has one order.</summary>
     private void Backward(Entries dead, float factor)
     {
-        Action<long, Tensor> AddTo(Tensor gradient) => (first, sums) => gradient.index_add_(0, dead.Names!.narrow(0, first, sums.shape[0]), sums, 1);
+        Action<long, Tensor> AddTo(Tensor gradient) => (first, sums) => gradient.index_add_(0, dead.Names!.narrow(0, first, sums.shape[0]), sums, Scalars.Of(1L));
         dead.Backward(_aux!.Error, _aux.ErrorRows, _xRows, _ones, factor, _scratch, AddTo(_gradient.WDec), AddTo(_gradient.WEnc), AddTo(_gradient.BEnc));
     }
 
@@ -251,10 +252,11 @@ internal sealed class TorchStep : ITrainingStep
             using var scope = NewDisposeScope();
             var some = Math.Min(size, _settings.DSae - f);
             var (g, w) = (_gradient.WDec.narrow(0, f, some), _p.WDec.narrow(0, f, some));
-            g.addcmul_((g * w).sum(1, keepdim: true), w, -1);
+            g.addcmul_((g * w).sum(1, keepdim: true), w, Scalars.Of(-1L));
         }
-        _gradient.BDec.copy_(errorSum.sum([0L])).mul_(factor).sub_(_gradient.BEnc.unsqueeze(0).mm(_p.WEnc).squeeze(0));
-        return SquaredNorm(_gradient.WEnc) + SquaredNorm(_gradient.WDec) + SquaredNorm(_gradient.BEnc) + SquaredNorm(_gradient.BDec);
+        using Scalar times = factor;
+        _gradient.BDec.copy_(errorSum.sum([0L])).mul_(times).MinusInPlace(_gradient.BEnc.unsqueeze(0).mm(_p.WEnc).squeeze(0));
+        return SquaredNorm(_gradient.WEnc).Plus(SquaredNorm(_gradient.WDec)).Plus(SquaredNorm(_gradient.BEnc)).Plus(SquaredNorm(_gradient.BDec));
     }
 
     private static Tensor SquaredNorm(Tensor t) => t.norm().to(ScalarType.Float64).square();

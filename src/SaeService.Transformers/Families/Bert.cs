@@ -110,8 +110,8 @@ internal sealed class Bert : LanguageModel
         var positions = pass.Positions; // [T]
         if (_config.PositionsFrom is { } from)
         {
-            var real = pass.Ids.ne(from).to(ScalarType.Int64);
-            positions = real.cumsum(1) * real + from; // [B, T]
+            var real = pass.Ids.ne(Scalars.Of((long)from)).to(ScalarType.Int64);
+            positions = (real.cumsum(1) * real).add(Scalars.Of((long)from)); // [B, T]
         }
         var x = Pass.Lookup(w["word_embeddings.weight"], pass.Ids) + Pass.Lookup(w["position_embeddings.weight"], positions); // [B, T, d]
         if (_config.TokenTypes > 0)
@@ -123,10 +123,10 @@ internal sealed class Bert : LanguageModel
     {
         var w = Set.At($"{_names.Prefix}{_names.Block}{l}.");
         var z = Attention.Run(Heads(_names.Query), Heads(_names.Key), Heads(_names.Value), pass.Visible(causal: false), pass, l); // [B, T, d]
-        var sum = pass.At(HookPoint.Ln1In, l, x + pass.At(HookPoint.AttnOut, l, w.Linear(_names.Out, z)));
+        var sum = pass.At(HookPoint.Ln1In, l, x.Plus(pass.At(HookPoint.AttnOut, l, w.Linear(_names.Out, z))));
         var mid = pass.At(HookPoint.ResidMid, l, pass.At(HookPoint.Ln1Out, l, w.LayerNorm(_names.Norm1, sum, _config.Eps)));
         var act = pass.At(HookPoint.MlpAct, l, _config.Activation(w.Linear(_names.Up, mid))); // [B, T, d_mlp]
-        sum = pass.At(HookPoint.Ln2In, l, mid + pass.At(HookPoint.MlpOut, l, w.Linear(_names.Down, act)));
+        sum = pass.At(HookPoint.Ln2In, l, mid.Plus(pass.At(HookPoint.MlpOut, l, w.Linear(_names.Down, act))));
         return pass.At(HookPoint.Ln2Out, l, w.LayerNorm(_names.Norm2, sum, _config.Eps));
 
         Tensor Heads(string matrix) => Attention.Heads(w.Linear(matrix, x), _config.Heads);

@@ -35,11 +35,11 @@ internal sealed class GptNeoX : LanguageModel
         var a = pass.At(HookPoint.AttnOut, l, w.Linear("attention.dense", z));
         var read = x;
         if (!_config.Parallel)
-            read = x = pass.At(HookPoint.ResidMid, l, x + a);
+            read = x = pass.At(HookPoint.ResidMid, l, x.Plus(a));
         h = pass.At(HookPoint.Ln2Out, l, w.LayerNorm("post_attention_layernorm", read, _config.Eps));
         var act = pass.At(HookPoint.MlpAct, l, _config.Activation(w.Linear("mlp.dense_h_to_4h", h))); // [B, T, d_mlp]
         var m = pass.At(HookPoint.MlpOut, l, w.Linear("mlp.dense_4h_to_h", act));
-        return _config.Parallel ? (x + a).add_(m) : x + m;
+        return _config.Parallel ? x.Plus(a).PlusInPlace(m) : x.Plus(m);
     }
 
     private protected override Tensor Finish(Tensor x, Pass pass) =>

@@ -89,7 +89,7 @@ internal sealed class Llama : LanguageModel
         var a = pass.At(HookPoint.AttnOut, l, w.Linear("self_attn.o_proj", z));
         if (_config.NormAfter)
             a = pass.At(HookPoint.AttnOutPostNorm, l, Norm(w["post_attention_layernorm.weight"], a));
-        x = pass.At(HookPoint.ResidMid, l, x + a);
+        x = pass.At(HookPoint.ResidMid, l, x.Plus(a));
         h = pass.At(HookPoint.Ln2Out, l, Norm(w[_config.NormAfter ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight"], x));
         var gate = _config.Activation(w.Linear("mlp.gate_proj", h)); // [B, T, d_mlp]
         var up = w.Linear("mlp.up_proj", h);
@@ -98,7 +98,7 @@ internal sealed class Llama : LanguageModel
         var m = pass.At(HookPoint.MlpOut, l, w.Linear("mlp.down_proj", act));
         if (_config.NormAfter)
             m = pass.At(HookPoint.MlpOutPostNorm, l, Norm(w["post_feedforward_layernorm.weight"], m));
-        return x + m;
+        return x.Plus(m);
     }
 
     private protected override Tensor Finish(Tensor x, Pass pass) => pass.At(HookPoint.FinalNorm, -1, Norm(Set["model.norm.weight"], x));

@@ -38,7 +38,7 @@ internal sealed class Phi : LanguageModel
         var z = Attention.Run(_rope.Apply(q), _rope.Apply(k), v, pass.Visible(causal: true), pass, l); // [B, T, d]
         var a = pass.At(HookPoint.AttnOut, l, w.Linear("self_attn.dense", z));
         var act = pass.At(HookPoint.MlpAct, l, _config.Activation(w.Linear("mlp.fc1", h))); // [B, T, d_mlp]
-        return (x + a).add_(pass.At(HookPoint.MlpOut, l, w.Linear("mlp.fc2", act)));
+        return x.Plus(a).PlusInPlace(pass.At(HookPoint.MlpOut, l, w.Linear("mlp.fc2", act)));
     }
 
     private protected override Tensor Finish(Tensor x, Pass pass) => pass.At(HookPoint.FinalNorm, -1, Set.At("model.").LayerNorm("final_layernorm", x, _config.Eps));

@@ -118,7 +118,7 @@ internal static class Attention
         if (cap is { } limit)
             scores = scores.requires_grad ? scores.tanh().mul(Scalars.Of(limit)) : scores.tanh_().mul_(Scalars.Of(limit));
         if (mask is not null)
-            scores = scores.add_(mask);
+            scores = scores.PlusInPlace(mask);
         // Sums of probabilities need the range of float32.
         return scores.softmax(-1, IsHalf(scores.dtype) ? ScalarType.Float32 : null).to(scores.dtype);
     }

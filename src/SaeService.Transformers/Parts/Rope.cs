@@ -28,8 +28,8 @@ internal sealed class Rope(RopeFrequencies frequencies, int headDim) : IDisposab
             return x;
         var y = x * cos;
         // Written over the product, half by half, so that nothing else of this size is allocated.
-        y.narrow(3, 0, half).addcmul_(x.narrow(3, half, half), sin, -1);
-        y.narrow(3, half, half).addcmul_(x.narrow(3, 0, half), sin, 1);
+        y.narrow(3, 0, half).addcmul_(x.narrow(3, half, half), sin, Scalars.Of(-1L));
+        y.narrow(3, half, half).addcmul_(x.narrow(3, 0, half), sin, Scalars.Of(1L));
         return y;
     }
 

@@ -16,4 +16,13 @@ internal static class Scalars
     public static Scalar Of(double value) => s_doubles.GetOrAdd(value, v => v);
 
     public static Scalar Of(long value) => s_integers.GetOrAdd(value, v => v);
+
+    /// <summary>x + y. The operator and <c>add(Tensor)</c> make the number 1 themselves, and it belongs to nobody.</summary>
+    public static torch.Tensor Plus(this torch.Tensor x, torch.Tensor y) => x.add(y, Of(1L));
+
+    /// <summary>The same, written over x.</summary>
+    public static torch.Tensor PlusInPlace(this torch.Tensor x, torch.Tensor y) => x.add_(y, Of(1L));
+
+    /// <summary>x - y, written over x.</summary>
+    public static torch.Tensor MinusInPlace(this torch.Tensor x, torch.Tensor y) => x.add_(y, Of(-1L));
 }
