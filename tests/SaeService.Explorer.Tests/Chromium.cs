@@ -19,7 +19,7 @@ public sealed class Chromium : IAsyncDisposable
 
     private static readonly Lazy<Task<(IPlaywright Driver, IBrowser Browser)>> s_started = new(LaunchAsync);
 
-    private static string? Executable => Environment.GetEnvironmentVariable("SAE_CHROMIUM") is { Length: > 0 } named ? named : s_places.FirstOrDefault(File.Exists);
+    private static string? Executable => Environment.GetEnvironmentVariable("SAE_CHROMIUM") is { Length: > 0 } named ? (File.Exists(named) ? named : null) : s_places.FirstOrDefault(File.Exists);
 
     /// <summary>Skips the running test where there is no Chromium.</summary>
     internal static async Task<IBrowser> RequireAsync()

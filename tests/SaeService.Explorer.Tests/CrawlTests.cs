@@ -8,7 +8,7 @@ namespace SaeService.Explorer.Tests;
 public sealed partial class CrawlTests(Site site)
 {
     /// <summary>Of one kind of address, as many are asked for; a table of features has links to thousands.</summary>
-    private const int EachKind = 25;
+    private const int EachKind = 6;
 
     [Fact]
     public async Task Every_link_leads_somewhere_and_every_page_is_led_to()

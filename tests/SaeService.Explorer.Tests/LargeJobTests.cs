@@ -38,6 +38,7 @@ public sealed class LargeSite : ApiFixture
                  LATERAL (SELECT (hashint4(n * 7) & 65535) / 65536.0 AS score) s, feature_labels f
             WHERE f.job_id = '{Job.Id}' AND f.index = n % 24
             """);
+        await ExecuteAsync($"UPDATE layers SET d_sae = {Features} WHERE job_id = '{Job.Id}'");
         await ExecuteAsync("ANALYZE features, feature_labels");
     }
 

@@ -91,9 +91,10 @@ internal sealed class Visit : IAsyncDisposable
     internal static void AssertNone(IReadOnlyCollection<string> faults) => Assert.True(faults.Count == 0, string.Join(Environment.NewLine, faults));
 
     /// <summary>What breaks axe-core's rules of WCAG 2.0 to 2.2, A and AA, and of good practice.</summary>
-    public async Task<List<string>> BarriersAsync(string what)
+    /// <param name="coloursOnly">For another theme of a page that was asked about in full.</param>
+    public async Task<List<string>> BarriersAsync(string what, bool coloursOnly = false)
     {
-        var found = await Page.RunAxe(new AxeRunOptions { RunOnly = new RunOnlyOptions { Type = "tag", Values = [.. s_rules] } });
+        var found = await Page.RunAxe(new AxeRunOptions { RunOnly = coloursOnly ? new RunOnlyOptions { Type = "rule", Values = ["color-contrast"] } : new RunOnlyOptions { Type = "tag", Values = [.. s_rules] } });
         return [.. found.Violations.Select(rule =>
             $"{what}: {rule.Id}: {rule.Help}: {string.Join(" | ", rule.Nodes.Take(3).Select(node => $"{node.Target} {node.Html[..Math.Min(node.Html.Length, 200)]} {string.Join("; ", node.Any.Select(check => check.Message).Take(1))}"))}")];
     }
@@ -114,13 +115,14 @@ internal sealed class Visit : IAsyncDisposable
             """);
     }
 
-    /// <summary>To be looked at: <c>artifacts/explorer-shots/NAME.png</c>, the whole page up to 6000 pixels.</summary>
+    /// <summary>To be looked at: <c>artifacts/explorer-shots/NAME.jpg</c>, the whole page up to 6000 pixels.</summary>
     public async Task ShootAsync(string name)
     {
         var (width, height) = (Page.ViewportSize!.Width, await Page.EvaluateAsync<int>("() => document.documentElement.scrollHeight"));
         await Page.ScreenshotAsync(new PageScreenshotOptions
         {
-            Path = Path.Combine(s_shots, name + ".png"),
+            Path = Path.Combine(s_shots, name + ".jpg"),
+            Type = ScreenshotType.Jpeg,
             FullPage = true,
             Clip = new Clip { X = 0, Y = 0, Width = width, Height = Math.Min(height, 6000) },
         });
