@@ -27,8 +27,19 @@ internal static class Documents
             },
             Counts = new Counts
             {
-                Documents = 9, Sentences = 90, Words = 12345, Tokens = 20000, Aligned = 12000, AmbiguousDropped = 0, UnalignedDropped = 0, MultiwordDropped = 0, TruncatedDropped = 0, TooManyPiecesDropped = 0,
-                FirstPositionDropped = 0, NormFiltered = new Dictionary<string, int>(), Split = new Dictionary<string, int>(),
+                Documents = 9,
+                Sentences = 90,
+                Words = 12345,
+                Tokens = 20000,
+                Aligned = 12000,
+                AmbiguousDropped = 0,
+                UnalignedDropped = 0,
+                MultiwordDropped = 0,
+                TruncatedDropped = 0,
+                TooManyPiecesDropped = 0,
+                FirstPositionDropped = 0,
+                NormFiltered = new Dictionary<string, int>(),
+                Split = new Dictionary<string, int>(),
                 PerLabel = tasks.ToDictionary(t => t, t => (IReadOnlyDictionary<string, int>)Enumerable.Range(0, labels).GroupBy(i => name(t, i)).ToDictionary(g => g.Key, g => 1000 - g.First())),
             },
             Tasks = [.. tasks.Select(task => new TaskFindings
@@ -68,8 +79,17 @@ internal static class Documents
 
         LayerInformation Information(int layer) => new()
         {
-            Layer = layer, IvBits = new InformationEstimate(1.8 + 0.1 * Math.Sin(layer), [1.7 + 0.1 * Math.Sin(layer), 1.9 + 0.1 * Math.Sin(layer)], "v", 2000, 700), Normalised = (1.8 + 0.1 * Math.Sin(layer)) / 3,
-            ContextGainBits = new Estimate(0.3), ControlBits = 0.9, SelectivityBits = 0.9, ShuffledBits = -0.05, UntrainedBits = 1.2, Accuracy = 0.8, MacroF1 = 0.7, PerLabel = [],
+            Layer = layer,
+            IvBits = new InformationEstimate(1.8 + 0.1 * Math.Sin(layer), [1.7 + 0.1 * Math.Sin(layer), 1.9 + 0.1 * Math.Sin(layer)], "v", 2000, 700),
+            Normalised = (1.8 + 0.1 * Math.Sin(layer)) / 3,
+            ContextGainBits = new Estimate(0.3),
+            ControlBits = 0.9,
+            SelectivityBits = 0.9,
+            ShuffledBits = -0.05,
+            UntrainedBits = 1.2,
+            Accuracy = 0.8,
+            MacroF1 = 0.7,
+            PerLabel = [],
         };
     }
 
@@ -79,8 +99,18 @@ internal static class Documents
 
     public static FeatureDetail Feature { get; } = new()
     {
-        JobId = Guid.Empty, Layer = 1, Index = 17, Alive = true, Density = 0.0123, MaxActivation = 8, MeanActivation = 2, Tasks = [], Histogram = new ActivationHistogram([0, 2, 4, 6, 8], [50, 20, 7, 1]), TopContexts = [],
-        Promoted = [], Suppressed = [],
+        JobId = Guid.Empty,
+        Layer = 1,
+        Index = 17,
+        Alive = true,
+        Density = 0.0123,
+        MaxActivation = 8,
+        MeanActivation = 2,
+        Tasks = [],
+        Histogram = new ActivationHistogram([0, 2, 4, 6, 8], [50, 20, 7, 1]),
+        TopContexts = [],
+        Promoted = [],
+        Suppressed = [],
     };
 
     public static IReadOnlyList<Data.FeaturePoint> Points(int count) => [.. Enumerable.Range(0, count).Select(i => new Data.FeaturePoint(i, $"L{i % 5}", 1 + i * 7 % 900, Math.Abs(Math.Sin(i)), 0.5 * Math.Cos(i), i % 4 == 0))];
