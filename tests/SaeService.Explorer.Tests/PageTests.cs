@@ -57,6 +57,8 @@ public sealed class PageTests(Site site)
     internal static async Task LooksRightAsync(Visit visit, string name)
     {
         var page = visit.Page;
+        await page.SetViewportSizeAsync(1280, 900);
+        await page.EmulateMediaAsync(new PageEmulateMediaOptions { ColorScheme = ColorScheme.Light });
         Assert.Equal(1, await page.Locator("h1").CountAsync());
         Assert.False(string.IsNullOrWhiteSpace(await page.Locator("h1").InnerTextAsync()));
         Assert.False(string.IsNullOrWhiteSpace(await page.TitleAsync()));

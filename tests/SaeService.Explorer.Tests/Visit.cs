@@ -115,14 +115,13 @@ internal sealed class Visit : IAsyncDisposable
             """);
     }
 
-    /// <summary>To be looked at: <c>artifacts/explorer-shots/NAME.jpg</c>, the whole page up to 6000 pixels.</summary>
+    /// <summary>To be looked at: <c>artifacts/explorer-shots/NAME.png</c>, the whole page up to 6000 pixels.</summary>
     public async Task ShootAsync(string name)
     {
         var (width, height) = (Page.ViewportSize!.Width, await Page.EvaluateAsync<int>("() => document.documentElement.scrollHeight"));
         await Page.ScreenshotAsync(new PageScreenshotOptions
         {
-            Path = Path.Combine(s_shots, name + ".jpg"),
-            Type = ScreenshotType.Jpeg,
+            Path = Path.Combine(s_shots, name + ".png"),
             FullPage = true,
             Clip = new Clip { X = 0, Y = 0, Width = width, Height = Math.Min(height, 6000) },
         });
