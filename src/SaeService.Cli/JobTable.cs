@@ -10,7 +10,6 @@ internal static class JobTable
 {
     public static void Print(IReadOnlyList<Job> jobs)
     {
-        Screen.Prepare();
         var table = Screen.Table("Jobs, newest first").AddColumns("job", "status", "done", "model", "data set", "tasks", "mode", "submitted");
         foreach (var job in jobs)
             table.AddRow(job.Id.ToString(), Status(job), job.Progress.Fraction.ToString("P0", CultureInfo.InvariantCulture), Markup.Escape(job.Request.Model.Id),

@@ -7,6 +7,8 @@ using static Microsoft.Playwright.Assertions;
 namespace SaeService.Explorer.Tests;
 
 /// <summary>The page of a job while things happen to it. Expectations wait: a page may take a second to hear.</summary>
+/// <remarks>Not beside the crawl: a job is deleted here.</remarks>
+[Collection("jobs that come and go")]
 public sealed class LiveTests(Site site)
 {
     static LiveTests() => SetDefaultExpectTimeout(60_000);

@@ -1,5 +1,6 @@
 using SaeService.Api.Problems;
 using SaeService.Contracts;
+using SaeService.Figures.Data;
 
 namespace SaeService.Api.Explorer;
 
@@ -33,16 +34,11 @@ public sealed record HeatMap(IReadOnlyList<HeatPanel> Panels, double Full)
         return new HeatMap(panels, largest > 0 ? largest : 1);
 
         HeatRow Row(string of, LabelProfile profile) => new(profile, [.. cells.Select((layer, at) =>
-            layer.TryGetValue((of, profile.Label), out var cell) ? new HeatCell(document.Layers[at].Layer, cell, Value(cell, profile, at)) : null)]);
-
-        double? Value(LabelCell cell, LabelProfile profile, int at) => value switch
-        {
-            "information" => cell.Normalised,
-            "change" => at == 0 ? null : profile.Score[at] - profile.Score[at - 1],
-            "count" => cell.FeatureCount,
-            _ => cell.Excess,
-        };
+            layer.TryGetValue((of, profile.Label), out var cell) ? new HeatCell(document.Layers[at].Layer, cell, Heatmap.ValueOf(FigureValue(value), cell, profile, at)) : null)]);
     }
+
+    /// <summary>A value of cells as figures call it.</summary>
+    public static string FigureValue(string value) => value == "excess" ? "excess_f1" : value;
 
     private static IReadOnlyList<HeatRow> Sorted(IEnumerable<HeatRow> rows, string sort) => sort switch
     {

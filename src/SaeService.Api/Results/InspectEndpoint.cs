@@ -29,21 +29,20 @@ public static class InspectEndpoint
 
     private static async Task<Ok<InspectionAnswer>> Inspect(Guid id, HttpContext context, SaeDbContext db, Inspections inspections, ServiceSettings settings)
     {
-        await JobHead.RequireAsync(db, id, context);
+        var job = await JobHead.RequireAsync(db, id, context);
         var request = await JsonBody.ReadAsync<InspectionRequest>(context.Request, settings.Limits.MaxJsonBytes);
-        return TypedResults.Ok(await AskAsync(id, request, context, db, inspections, settings));
+        return TypedResults.Ok(await AskAsync(job, request, db, inspections, settings, context.RequestAborted));
     }
 
     /// <summary>Checks a text and waits for a worker's answer, for this call and the page alike.</summary>
-    /// <exception cref="ProblemException">not_found, not_ready, what is wrong with the request, or what the worker says; unavailable where none answers.</exception>
-    public static async Task<InspectionAnswer> AskAsync(Guid id, InspectionRequest request, HttpContext context, SaeDbContext db, Inspections inspections, ServiceSettings settings)
+    /// <param name="job">Which the caller may see.</param>
+    /// <exception cref="ProblemException">not_ready, what is wrong with the request, or what the worker says; unavailable where none answers.</exception>
+    public static async Task<InspectionAnswer> AskAsync(JobHead job, InspectionRequest request, SaeDbContext db, Inspections inspections, ServiceSettings settings, CancellationToken ct)
     {
-        var ct = context.RequestAborted;
-        var job = await JobHead.RequireAsync(db, id, context);
-        var asked = JsonSerializer.Deserialize<JobRequest>(await db.Jobs.AsNoTracking().Where(x => x.Id == id).Select(x => x.RequestJson).SingleAsync(ct), Wire.Json)!;
+        var asked = JsonSerializer.Deserialize<JobRequest>(await db.Jobs.AsNoTracking().Where(x => x.Id == job.Id).Select(x => x.RequestJson).SingleAsync(ct), Wire.Json)!;
         Check(request, job, asked);
         await job.RequireStageAsync(db, StageKind.Conclude, null, ct);
-        return await inspections.AskAsync(id, request, TimeSpan.FromSeconds(settings.Limits.InspectionSeconds), ct);
+        return await inspections.AskAsync(job.Id, request, TimeSpan.FromSeconds(settings.Limits.InspectionSeconds), ct);
     }
 
     /// <summary>All that is wrong with a request, but for what only the model's tokenizer knows.</summary>

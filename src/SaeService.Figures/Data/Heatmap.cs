@@ -17,7 +17,7 @@ public static class Heatmap
         var all = findings.Profiles.Where(p => cells.Any(c => c.ContainsKey(p.Label))).ToList();
         var kept = all.OrderByDescending(p => Source.Words(document, task, p.Label)).Take(Source.MostRows).Select(p => p.Label).ToHashSet();
         var rows = Source.ByDepth(all.Where(p => kept.Contains(p.Label))).ToList();
-        var values = rows.Select(p => (IReadOnlyList<double?>)[.. cells.Select((c, l) => c.TryGetValue(p.Label, out var cell) ? Source.Finite(ValueOf(cell, p, l)) : null)]).ToList();
+        var values = rows.Select(p => (IReadOnlyList<double?>)[.. cells.Select((c, l) => c.TryGetValue(p.Label, out var cell) ? Source.Finite(ValueOf(value, cell, p, l)) : null)]).ToList();
         var states = rows.Select(p => (IReadOnlyList<CellState>)[.. cells.Select(c => c.TryGetValue(p.Label, out var cell) ? StateOf(cell.Status) : CellState.NotEstablished)]).ToList();
         var drawn = values.SelectMany(v => v).OfType<double>().DefaultIfEmpty(0).ToList();
         var (name, unit, what) = value switch
@@ -42,15 +42,20 @@ public static class Heatmap
                     N = [.. rows.Select(p => (IReadOnlyList<int?>)[.. cells.Select(c => c.TryGetValue(p.Label, out var cell) ? (int?)cell.Support : null)])],
                 },
             }]);
-
-        double? ValueOf(LabelCell cell, LabelProfile profile, int layer) => value switch
-        {
-            "information" => cell.Normalised,
-            "change" => layer == 0 || profile.Score.Count <= layer ? null : profile.Score[layer] - profile.Score[layer - 1],
-            "count" => cell.FeatureCount,
-            _ => cell.Excess,
-        };
     }
+
+    /// <summary>What a cell shows.</summary>
+    /// <param name="value">One of <see cref="Values"/>.</param>
+    /// <param name="profile">Of the cell's label.</param>
+    /// <param name="layer">Its place among the document's layers.</param>
+    /// <returns>Null where it has none, as the change at the first layer.</returns>
+    public static double? ValueOf(string value, LabelCell cell, LabelProfile profile, int layer) => value switch
+    {
+        "information" => cell.Normalised,
+        "change" => layer == 0 || profile.Score.Count <= layer ? null : profile.Score[layer] - profile.Score[layer - 1],
+        "count" => cell.FeatureCount,
+        _ => cell.Excess,
+    };
 
     private static CellState StateOf(CellStatus status) => status switch
     {
