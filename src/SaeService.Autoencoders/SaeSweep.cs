@@ -1,3 +1,5 @@
+using SaeService.Columns;
+
 namespace SaeService.Autoencoders;
 
 /// <summary>
@@ -14,12 +16,12 @@ public sealed class SaeSweep : IDisposable
     /// <param name="threads">Absent: all processors.</param>
     /// <exception cref="ArgumentException">A setting, settings that can not share a pass, or a row that is not in the file.</exception>
     /// <exception cref="InvalidDataException">Activations that do not vary or are not finite.</exception>
-    public SaeSweep(IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] trainRows, int? threads = null)
+    public SaeSweep(IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, Column<int> trainRows, int? threads = null)
         : this(settings, activations, trainRows, threads, null)
     {
     }
 
-    internal SaeSweep(IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] trainRows, int? threads,
+    internal SaeSweep(IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, Column<int> trainRows, int? threads,
         Func<SaeTrainingSettings, TrainerState, ITrainingStep>? begin)
     {
         if (settings.Count == 0)
@@ -55,7 +57,7 @@ public sealed class SaeSweep : IDisposable
 
     /// <summary>Continues where <see cref="SaveCheckpoint"/> left off.</summary>
     /// <exception cref="InvalidDataException">The checkpoint is of other settings, rows or activations, or is damaged.</exception>
-    public static SaeSweep Resume(string path, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] trainRows, int? threads = null) =>
+    public static SaeSweep Resume(string path, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, Column<int> trainRows, int? threads = null) =>
         new SaeSweep(settings, activations, trainRows, threads).ContinueFrom(path);
 
     internal SaeSweep ContinueFrom(string path)

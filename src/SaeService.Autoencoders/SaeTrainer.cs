@@ -1,3 +1,5 @@
+using SaeService.Columns;
+
 namespace SaeService.Autoencoders;
 
 /// <summary>One point of the training curve: averages over the batches since the point before.</summary>
@@ -30,7 +32,7 @@ public sealed unsafe class SaeTrainer
     /// <param name="threads">Absent: all processors.</param>
     /// <exception cref="ArgumentException">A setting, or a row that is not in the file.</exception>
     /// <exception cref="InvalidDataException">Activations that do not vary or are not finite.</exception>
-    public SaeTrainer(SaeTrainingSettings settings, ActivationFile activations, int[] trainRows, int? threads = null)
+    public SaeTrainer(SaeTrainingSettings settings, ActivationFile activations, Column<int> trainRows, int? threads = null)
         : this(settings, new TrainingBatches(settings, activations, trainRows, new Lanes(threads)))
     {
     }
@@ -137,7 +139,7 @@ public sealed unsafe class SaeTrainer
 
     /// <summary>Continues where <see cref="SaveCheckpoint"/> left off.</summary>
     /// <exception cref="InvalidDataException">The checkpoint is of other settings, rows or activations, or is damaged.</exception>
-    public static SaeTrainer Resume(string path, SaeTrainingSettings settings, ActivationFile activations, int[] trainRows, int? threads = null)
+    public static SaeTrainer Resume(string path, SaeTrainingSettings settings, ActivationFile activations, Column<int> trainRows, int? threads = null)
     {
         var trainer = new SaeTrainer(settings, activations, trainRows, threads);
         TrainerCheckpoint.Load(path, [trainer.state], trainer.batches.Identity(settings.Hash()));

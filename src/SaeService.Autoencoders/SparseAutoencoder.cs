@@ -124,8 +124,8 @@ public sealed unsafe class SparseAutoencoder
         if (SampleNorm != SampleNorm.None && codes.Scales is null)
             throw new ArgumentException("the autoencoder normalises its inputs, and these codes do not say by what", nameof(codes));
         var row = new AlignedBuffer<float>(Parameters.Stride);
-        fixed (int* index = codes.Index)
-        fixed (float* value = codes.Value)
+        fixed (int* index = codes.Index.Span)
+        fixed (float* value = codes.Value.Span)
             for (var i = 0; i < codes.Rows; i++)
             {
                 var n = (int)(codes.Start[i + 1] - codes.Start[i]);

@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using SaeService.Checkpoints;
+using SaeService.Columns;
 
 namespace SaeService.Autoencoders;
 
@@ -8,12 +10,12 @@ namespace SaeService.Autoencoders;
 /// Non-negative sparse activations of <see cref="Rows"/> inputs over <see cref="Width"/> features, in compressed sparse rows: row i has
 /// <c>Index[Start[i]..Start[i+1]]</c>, ascending, with <c>Value</c> beside it, all above 0.
 /// </summary>
-public sealed class SparseCodes(int width, long[] start, int[] index, float[] value)
+public sealed class SparseCodes(int width, Column<long> start, Column<int> index, Column<float> value)
 {
     public int Width { get; } = width;
-    public long[] Start { get; } = start;    // [Rows + 1]
-    public int[] Index { get; } = index;     // [nnz]
-    public float[] Value { get; } = value;   // [nnz]
+    public Column<long> Start { get; } = start;    // [Rows + 1]
+    public Column<int> Index { get; } = index;     // [nnz]
+    public Column<float> Value { get; } = value;   // [nnz]
 
     /// <summary>Of an autoencoder that normalises every input: how its rows decode into the units of the activations. Not saved, nor joined.</summary>
     public RowScales? Scales { get; init; }
@@ -21,8 +23,8 @@ public sealed class SparseCodes(int width, long[] start, int[] index, float[] va
     public int Rows => Start.Length - 1;
     public long NonZeros => Start[^1];
 
-    public ReadOnlySpan<int> RowIndex(int row) => Index.AsSpan((int)Start[row], (int)(Start[row + 1] - Start[row]));
-    public ReadOnlySpan<float> RowValue(int row) => Value.AsSpan((int)Start[row], (int)(Start[row + 1] - Start[row]));
+    public ReadOnlySpan<int> RowIndex(int row) => Index.Span.Slice((int)Start[row], (int)(Start[row + 1] - Start[row]));
+    public ReadOnlySpan<float> RowValue(int row) => Value.Span.Slice((int)Start[row], (int)(Start[row + 1] - Start[row]));
 
     /// <summary>Writes safetensors: <c>start</c> I64 [rows + 1], <c>index</c> I32 [nnz], <c>value</c> F32 [nnz], and the width as metadata.</summary>
     public void Save(string path)
@@ -30,20 +32,23 @@ public sealed class SparseCodes(int width, long[] start, int[] index, float[] va
         var n = (int)NonZeros;
         SafetensorsWriter.Write(path,
             [
-                TensorSource.Of<long>("start", DType.I64, [Start.Length], Start),
-                TensorSource.Of<int>("index", DType.I32, [n], Index.AsMemory(0, n)),
-                TensorSource.Of<float>("value", DType.F32, [n], Value.AsMemory(0, n)),
+                new("start", DType.I64, [Start.Length], Start.WriteTo),
+                new("index", DType.I32, [n], Index.First(n).WriteTo),
+                new("value", DType.F32, [n], Value.First(n).WriteTo),
             ],
             new Dictionary<string, string> { ["format"] = "saeservice.codes.1", ["width"] = Width.ToString(CultureInfo.InvariantCulture) });
     }
 
     /// <exception cref="InvalidDataException">The file is not what <see cref="Save"/> writes; the message names what is wrong and where.</exception>
-    public static SparseCodes Load(string path)
+    /// <param name="scratch">Where they lie; default: in memory.</param>
+    public static SparseCodes Load(string path, ScratchSpace? scratch = null)
     {
+        scratch ??= ScratchSpace.Heap;
         using var file = SafetensorsFile.Open(path);
         if (!int.TryParse(file.Metadata.GetValueOrDefault("width"), NumberStyles.None, CultureInfo.InvariantCulture, out var width))
             throw new InvalidDataException($"{path} has no width in its metadata: no sparse codes");
-        var codes = new SparseCodes(width, Read<long>(file, "start", DType.I64), Read<int>(file, "index", DType.I32), Read<float>(file, "value", DType.F32));
+        var codes = new SparseCodes(width, Read<long>(file, "start", DType.I64, scratch), Read<int>(file, "index", DType.I32, scratch),
+            Read<float>(file, "value", DType.F32, scratch));
         codes.Check(path);
         return codes;
     }
@@ -69,21 +74,30 @@ public sealed class SparseCodes(int width, long[] start, int[] index, float[] va
         }
     }
 
-    private static T[] Read<T>(SafetensorsFile file, string name, DType dtype) where T : unmanaged
+    private static Column<T> Read<T>(SafetensorsFile file, string name, DType dtype, ScratchSpace scratch) where T : unmanaged
     {
         if (!file.Tensors.TryGetValue(name, out var entry) || entry.DType != dtype || entry.Shape.Length != 1)
             throw new InvalidDataException($"{file.Path}: tensor '{name}' is {(entry is null ? "absent" : entry.DType + entry.ShapeText)},"
                 + $" expected {dtype} of one dimension");
-        return MemoryMarshal.Cast<byte, T>(file.Bytes(name)).ToArray();
+        var column = scratch.New<T>(checked((int)entry.Shape[0]));
+        // In pieces: the bytes of a long column do not fit a span.
+        const int Piece = 1 << 20;
+        for (var from = 0; from < column.Length; from += Piece)
+        {
+            var some = column.Span.Slice(from, Math.Min(Piece, column.Length - from));
+            file.Bytes(name, (long)from * Unsafe.SizeOf<T>(), some.Length * Unsafe.SizeOf<T>()).CopyTo(MemoryMarshal.AsBytes(some));
+        }
+        return column;
     }
 }
 
 /// <summary>Appends rows to <see cref="SparseCodes"/> that are not known at once.</summary>
-public sealed class SparseCodesBuilder(int width)
+/// <param name="scratch">Where they lie; default: in memory.</param>
+public sealed class SparseCodesBuilder(int width, ScratchSpace? scratch = null)
 {
-    private readonly List<long> start = [0];
-    private readonly List<int> index = [];
-    private readonly List<float> value = [];
+    private readonly ColumnList<long> start = new(scratch ?? ScratchSpace.Heap) { 0 };
+    private readonly ColumnList<int> index = new(scratch ?? ScratchSpace.Heap);
+    private readonly ColumnList<float> value = new(scratch ?? ScratchSpace.Heap);
 
     public int Rows => start.Count - 1;
 
@@ -106,5 +120,5 @@ public sealed class SparseCodesBuilder(int width)
             Add(rows.RowIndex(i), rows.RowValue(i));
     }
 
-    public SparseCodes Build(RowScales? scales = null) => new(width, [.. start], [.. index], [.. value]) { Scales = scales };
+    public SparseCodes Build(RowScales? scales = null) => new(width, start.Complete(), index.Complete(), value.Complete()) { Scales = scales };
 }

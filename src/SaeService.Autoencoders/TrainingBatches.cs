@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
+using SaeService.Columns;
 
 namespace SaeService.Autoencoders;
 
@@ -15,7 +16,7 @@ internal sealed unsafe class TrainingBatches
 
     private readonly SaeTrainingSettings settings;
     private readonly ActivationFile activations;
-    private readonly int[] rows;
+    private readonly Column<int> rows;
     private readonly int stride;
     private readonly AlignedBuffer<float> batch;        // [B, stride], s (x - mean)
     private readonly AlignedBuffer<float> mean;         // [stride]
@@ -27,7 +28,7 @@ internal sealed unsafe class TrainingBatches
     /// <param name="settings">Its d_in, batches and order are everyone's.</param>
     /// <exception cref="ArgumentException">A setting, or a row that is not in the file.</exception>
     /// <exception cref="InvalidDataException">Activations that do not vary or are not finite.</exception>
-    public TrainingBatches(SaeTrainingSettings settings, ActivationFile activations, int[] trainRows, Lanes lanes)
+    public TrainingBatches(SaeTrainingSettings settings, ActivationFile activations, Column<int> trainRows, Lanes lanes)
     {
         this.settings = settings.Validate();
         (this.activations, rows, Lanes) = (activations, trainRows, lanes);
@@ -56,7 +57,7 @@ internal sealed unsafe class TrainingBatches
 
     /// <param name="settingsHash">Of all that is trained on these batches.</param>
     public RunIdentity Identity(string settingsHash) =>
-        new(settingsHash, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<int>(rows))), Mean.ToArray(), Scale, Variance);
+        new(settingsHash, Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(rows.Span))), Mean.ToArray(), Scale, Variance);
 
     /// <summary>
     /// Centre and scale from a sample of the rows: their mean, and s = sqrt(d) / mean ‖x - mean‖.

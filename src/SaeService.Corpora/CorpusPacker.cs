@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using SaeService.Columns;
 
 namespace SaeService.Corpora;
 
@@ -15,15 +16,16 @@ public static class CorpusPacker
 
     /// <param name="text">Sentences without labels, of which only the text is taken.</param>
     /// <param name="dropped">Told of every word that is not kept, in the order of the corpus.</param>
+    /// <param name="scratch">Where the columns of the corpus lie; default: in memory.</param>
     /// <exception cref="CorpusException">
     /// No sentence, a task without labels or with too many, or fewer words aligned than <see cref="PackingSettings.MinAlignedShare"/>.
     /// </exception>
     public static PackedCorpus Pack(IEnumerable<Sentence> sentences, Tokenize tokenize, PackingSettings settings, CancellationToken cancellation = default,
-        IEnumerable<Sentence>? text = null, Action<DroppedWord>? dropped = null)
+        IEnumerable<Sentence>? text = null, Action<DroppedWord>? dropped = null, ScratchSpace? scratch = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.ContextLength, settings.ExcludedCount + settings.SuffixIds.Count + 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Capacity, 1);
-        var packing = new Packing(settings, tokenize, dropped);
+        var packing = new Packing(settings, tokenize, dropped, scratch ?? ScratchSpace.Heap);
         var words = 0;
         foreach (var group in Groups(Limited()))
         {
@@ -71,16 +73,17 @@ public static class CorpusPacker
     }
 
     /// <summary>The corpus as it grows; one group of sentences is looked at whole, the rest is only appended to.</summary>
-    private sealed class Packing(PackingSettings settings, Tokenize tokenize, Action<DroppedWord>? dropped)
+    private sealed class Packing(PackingSettings settings, Tokenize tokenize, Action<DroppedWord>? dropped, ScratchSpace scratch)
     {
-        private readonly List<int> tokenIds = [], contextStart = [0], firstToken = [], lastToken = [];
-        private readonly List<bool> excluded = [];
-        private readonly List<int> wordSentence = [], wordPosition = [], wordStart = [], wordEnd = [], wordForm = [], wordType = [];
+        private readonly ColumnList<int> tokenIds = new(scratch), contextStart = new(scratch) { 0 }, firstToken = new(scratch), lastToken = new(scratch);
+        private readonly ColumnList<bool> excluded = new(scratch);
+        private readonly ColumnList<int> wordSentence = new(scratch), wordPosition = new(scratch), wordStart = new(scratch), wordEnd = new(scratch), wordForm = new(scratch),
+            wordType = new(scratch);
         private readonly List<(string Document, string Sentence, int Words)> sentences = [];
-        private readonly List<string> texts = [];
+        private readonly StringColumnList sentenceIds = new(scratch), texts = new(scratch);
         private readonly HashSet<string> documents = new(StringComparer.Ordinal);
         private readonly Names forms = new(), types = new();
-        private readonly TaskLabels labels = new(settings.Tasks);
+        private readonly TaskLabels labels = new(settings.Tasks, scratch);
         private readonly Dictionary<string, int>? frequencies = settings.Tasks?.Contains(BuiltInTasks.Frequency) == true ? new(StringComparer.Ordinal) : null;
         private readonly int[] outcomes = new int[Enum.GetValues<Alignment>().Length];
         private int words, truncated, tooManyPieces, firstPosition, reconstructed, sharing, textTokens;
@@ -100,6 +103,7 @@ public static class CorpusPacker
             foreach (var sentence in group)
             {
                 sentences.Add((sentence.Document, sentence.Id, sentence.Words.Length));
+                sentenceIds.Add(sentence.Id);
                 texts.Add(sentence.Text);
                 documents.Add(sentence.Document);
                 words += sentence.Words.Length;
@@ -179,26 +183,26 @@ public static class CorpusPacker
             return new PackedCorpus
             {
                 Report = report,
-                TokenIds = [.. tokenIds],
-                ContextStart = [.. contextStart],
-                SpecialOrExcluded = [.. excluded],
-                FirstToken = [.. firstToken],
-                LastToken = [.. lastToken],
-                WordSentence = [.. wordSentence],
-                WordPosition = [.. wordPosition],
-                WordStart = [.. wordStart],
-                WordEnd = [.. wordEnd],
-                WordForm = [.. wordForm],
-                WordType = [.. wordType],
+                TokenIds = tokenIds.Complete(),
+                ContextStart = contextStart.Complete(),
+                SpecialOrExcluded = excluded.Complete(),
+                FirstToken = firstToken.Complete(),
+                LastToken = lastToken.Complete(),
+                WordSentence = wordSentence.Complete(),
+                WordPosition = wordPosition.Complete(),
+                WordStart = wordStart.Complete(),
+                WordEnd = wordEnd.Complete(),
+                WordForm = wordForm.Complete(),
+                WordType = wordType.Complete(),
                 Forms = forms.ToArray(),
                 Types = types.ToArray(),
-                SentenceIds = [.. sentences.Select(s => s.Sentence)],
-                SentenceTexts = [.. texts],
+                SentenceIds = sentenceIds.Complete(),
+                SentenceTexts = texts.Complete(),
                 SentenceDocument = [.. split.UnitOfSentence],
                 SentenceWords = [.. sentences.Select(s => s.Words)],
                 DocumentIds = [.. split.Ids],
                 DocumentPart = [.. split.Parts],
-                Tasks = labels.Finish(frequencies is null ? null : (BuiltInTasks.Frequency, wordType.ConvertAll(t => BuiltInTasks.LogBin(frequencies[types.NameOf(t)])))),
+                Tasks = labels.Finish(frequencies is null ? null : (BuiltInTasks.Frequency, w => BuiltInTasks.LogBin(frequencies[types.NameOf(wordType[w])]))),
             };
         }
 
@@ -242,8 +246,11 @@ public static class CorpusPacker
 
         private void AddAround(IReadOnlyList<int> ids)
         {
-            tokenIds.AddRange(ids);
-            excluded.AddRange(Enumerable.Repeat(true, ids.Count));
+            foreach (var id in ids)
+            {
+                tokenIds.Add(id);
+                excluded.Add(true);
+            }
         }
 
         private static string ReasonOf(Alignment outcome) => outcome switch
@@ -257,7 +264,7 @@ public static class CorpusPacker
         /// <summary>The filters after alignment; each dropped word counts for the first that drops it.</summary>
         private string? ProblemOf(int first, int last)
         {
-            var context = contextStart.BinarySearch(first) is >= 0 and var exact ? exact : ~contextStart.BinarySearch(first) - 1;
+            var context = contextStart.Span.BinarySearch(first) is >= 0 and var exact ? exact : ~contextStart.Span.BinarySearch(first) - 1;
             if (last >= contextStart[context + 1])
             {
                 truncated++;

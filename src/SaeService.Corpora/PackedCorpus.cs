@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using SaeService.Columns;
 
 namespace SaeService.Corpora;
 
@@ -53,7 +54,7 @@ public sealed record PackingReport
 /// <summary>The labels of one task over the kept words.</summary>
 /// <param name="Labels">Names, in ordinal order.</param>
 /// <param name="LabelOfWord">[words] index into <paramref name="Labels"/>; -1: not labelled.</param>
-public sealed record PackedTask(string Name, string[] Labels, int[] LabelOfWord);
+public sealed record PackedTask(string Name, string[] Labels, Column<int> LabelOfWord);
 
 /// <summary>
 /// A corpus ready for a model: contexts of tokens, and the words that stand on them with their labels. Sizes: T tokens, C contexts, N kept words,
@@ -64,47 +65,47 @@ public sealed class PackedCorpus
     public required PackingReport Report { get; init; }
 
     /// <summary>[T] contexts one after another, special tokens included.</summary>
-    public required int[] TokenIds { get; init; }
+    public required Column<int> TokenIds { get; init; }
 
     /// <summary>[C + 1] where each context begins in <see cref="TokenIds"/>; the last is T.</summary>
-    public required int[] ContextStart { get; init; }
+    public required Column<int> ContextStart { get; init; }
 
     /// <summary>[T] special tokens and first positions: no statistics are made of them.</summary>
-    public required bool[] SpecialOrExcluded { get; init; }
+    public required Column<bool> SpecialOrExcluded { get; init; }
 
     /// <summary>[N] index into <see cref="TokenIds"/> of the word's first token; rising.</summary>
-    public required int[] FirstToken { get; init; }
+    public required Column<int> FirstToken { get; init; }
 
     /// <summary>[N] last token, included; in the context of the first.</summary>
-    public required int[] LastToken { get; init; }
+    public required Column<int> LastToken { get; init; }
 
     /// <summary>[N] index into <see cref="SentenceIds"/>.</summary>
-    public required int[] WordSentence { get; init; }
+    public required Column<int> WordSentence { get; init; }
 
     /// <summary>[N] place in the sentence, from 0, dropped words counted.</summary>
-    public required int[] WordPosition { get; init; }
+    public required Column<int> WordPosition { get; init; }
 
     /// <summary>[N] span in the sentence's text, UTF-16 units.</summary>
-    public required int[] WordStart { get; init; }
-    public required int[] WordEnd { get; init; }
+    public required Column<int> WordStart { get; init; }
+    public required Column<int> WordEnd { get; init; }
 
     /// <summary>[N] index into <see cref="Forms"/>.</summary>
-    public required int[] WordForm { get; init; }
+    public required Column<int> WordForm { get; init; }
 
     /// <summary>[N] index into <see cref="Types"/>: the lower-cased form.</summary>
-    public required int[] WordType { get; init; }
+    public required Column<int> WordType { get; init; }
     public required string[] Forms { get; init; }
     public required string[] Types { get; init; }
 
     /// <summary>[S]</summary>
-    public required string[] SentenceIds { get; init; }
-    public required string[] SentenceTexts { get; init; }
+    public required StringColumn SentenceIds { get; init; }
+    public required StringColumn SentenceTexts { get; init; }
 
     /// <summary>[S] index into <see cref="DocumentIds"/>.</summary>
-    public required int[] SentenceDocument { get; init; }
+    public required Column<int> SentenceDocument { get; init; }
 
     /// <summary>[S] words of the sentence, dropped ones counted.</summary>
-    public required int[] SentenceWords { get; init; }
+    public required Column<int> SentenceWords { get; init; }
 
     /// <summary>[D]</summary>
     public required string[] DocumentIds { get; init; }
@@ -116,6 +117,7 @@ public sealed class PackedCorpus
     public int Words => FirstToken.Length;
     public int Contexts => ContextStart.Length - 1;
     public int ContextLength(int context) => ContextStart[context + 1] - ContextStart[context];
+    public int[] TokensOf(int context) => TokenIds.Span[ContextStart[context]..ContextStart[context + 1]].ToArray();
     public int DocumentOf(int word) => SentenceDocument[WordSentence[word]];
     public Part PartOf(int word) => (Part)DocumentPart[DocumentOf(word)];
     public PackedTask Task(string name) => Tasks.FirstOrDefault(t => t.Name == name) ?? throw new KeyNotFoundException($"no task '{name}' was packed");
@@ -146,7 +148,8 @@ public sealed class PackedCorpus
     public void Save(Stream stream) => PackedCorpusFile.Write(this, stream);
 
     /// <exception cref="CorpusException">Not such a file, of another version, cut short or damaged.</exception>
-    public static PackedCorpus Load(Stream stream) => PackedCorpusFile.Read(stream);
+    /// <param name="scratch">Where its columns lie; default: in memory.</param>
+    public static PackedCorpus Load(Stream stream, ScratchSpace? scratch = null) => PackedCorpusFile.Read(stream, scratch ?? ScratchSpace.Heap);
 
     public void Save(string path)
     {
@@ -154,9 +157,9 @@ public sealed class PackedCorpus
         Save(stream);
     }
 
-    public static PackedCorpus Load(string path)
+    public static PackedCorpus Load(string path, ScratchSpace? scratch = null)
     {
         using var stream = File.OpenRead(path);
-        return Load(stream);
+        return Load(stream, scratch);
     }
 }

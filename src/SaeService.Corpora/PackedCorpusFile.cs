@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
+using SaeService.Columns;
 
 namespace SaeService.Corpora;
 
@@ -13,7 +13,7 @@ namespace SaeService.Corpora;
 /// </summary>
 internal static class PackedCorpusFile
 {
-    private const int MaxHeaderBytes = 64 << 20;
+    private const int MaxHeaderBytes = 64 << 20, Piece = 1 << 20;
     private static ReadOnlySpan<byte> Magic => "SAEPACK\u0001"u8;
 
     private sealed record Sizes(int Tokens, int Contexts, int Words, int Forms, int Types, int Sentences, int Documents);
@@ -33,14 +33,23 @@ internal static class PackedCorpusFile
             stream.Write(bytes);
         }
 
-        void PutInts(int[] values) => Put(MemoryMarshal.AsBytes(values.AsSpan()));
-
-        void PutStrings(string[] values)
+        // In pieces, because the bytes of a long column do not fit a span.
+        void PutInts(Column<int> values)
         {
-            var bytes = Array.ConvertAll(values, Encoding.UTF8.GetBytes);
-            PutInts(Array.ConvertAll(bytes, b => b.Length));
-            foreach (var one in bytes)
-                Put(one);
+            for (var from = 0; from < values.Length; from += Piece)
+                Put(MemoryMarshal.AsBytes(values.Span.Slice(from, Math.Min(Piece, values.Length - from))));
+        }
+
+        void PutStrings(StringColumn values)
+        {
+            Span<byte> length = stackalloc byte[sizeof(int)];
+            for (var i = 0; i < values.Length; i++)
+            {
+                BinaryPrimitives.WriteInt32LittleEndian(length, values.Bytes(i).Length);
+                Put(length);
+            }
+            for (var i = 0; i < values.Length; i++)
+                Put(values.Bytes(i));
         }
 
         var header = new Header(corpus.Report,
@@ -56,8 +65,8 @@ internal static class PackedCorpusFile
 
         PutInts(corpus.TokenIds);
         PutInts(corpus.ContextStart);
-        Put(MemoryMarshal.AsBytes(corpus.SpecialOrExcluded.AsSpan()));
-        foreach (var column in (int[][])[corpus.FirstToken, corpus.LastToken, corpus.WordSentence,
+        Put(MemoryMarshal.AsBytes(corpus.SpecialOrExcluded.Span));
+        foreach (var column in (Column<int>[])[corpus.FirstToken, corpus.LastToken, corpus.WordSentence,
             corpus.WordPosition, corpus.WordStart, corpus.WordEnd, corpus.WordForm, corpus.WordType])
             PutInts(column);
         PutStrings(corpus.Forms);
@@ -73,9 +82,9 @@ internal static class PackedCorpusFile
         stream.Write(hash.GetHashAndReset());
     }
 
-    public static PackedCorpus Read(Stream stream)
+    public static PackedCorpus Read(Stream stream, ScratchSpace scratch)
     {
-        using var source = new Source(stream);
+        using var source = new Source(stream, scratch);
         if (!source.Bytes(Magic.Length).AsSpan().SequenceEqual(Magic))
             throw Damaged("it does not begin like a packed corpus of version 1");
         var header = ReadHeader(source);
@@ -85,7 +94,7 @@ internal static class PackedCorpusFile
             Report = header.Report,
             TokenIds = source.Ints(sizes.Tokens),
             ContextStart = source.Ints(sizes.Contexts + 1),
-            SpecialOrExcluded = Array.ConvertAll(source.Bytes(sizes.Tokens), b => b <= 1 ? b == 1 : throw Damaged("a flag is neither 0 nor 1")),
+            SpecialOrExcluded = source.Flags(sizes.Tokens),
             FirstToken = source.Ints(words),
             LastToken = source.Ints(words),
             WordSentence = source.Ints(words),
@@ -94,13 +103,13 @@ internal static class PackedCorpusFile
             WordEnd = source.Ints(words),
             WordForm = source.Ints(words),
             WordType = source.Ints(words),
-            Forms = source.Strings(sizes.Forms),
-            Types = source.Strings(sizes.Types),
+            Forms = source.Strings(sizes.Forms).ToArray(),
+            Types = source.Strings(sizes.Types).ToArray(),
             SentenceIds = source.Strings(sizes.Sentences),
             SentenceTexts = source.Strings(sizes.Sentences),
             SentenceDocument = source.Ints(sizes.Sentences),
             SentenceWords = source.Ints(sizes.Sentences),
-            DocumentIds = source.Strings(sizes.Documents),
+            DocumentIds = source.Strings(sizes.Documents).ToArray(),
             DocumentPart = source.Bytes(sizes.Documents),
             Tasks = [.. header.Tasks.Select(t => new PackedTask(t.Name, t.Labels, source.Ints(words)))],
         };
@@ -147,19 +156,27 @@ internal static class PackedCorpusFile
         Require(Within(c.WordForm, 0, c.Forms.Length) && Within(c.WordType, 0, c.Types.Length), "forms");
         Require(Within(c.SentenceDocument, 0, c.DocumentIds.Length), "documents of sentences");
         Require(c.DocumentPart.All(p => p <= (byte)Part.Test), "parts");
-        for (var w = 0; w < c.Words; w++)
+        for (int w = 0, lengthOf = -1, textLength = 0; w < c.Words; w++)
         {
             var sentence = c.WordSentence[w];
-            Require(c.WordStart[w] >= 0 && c.WordStart[w] < c.WordEnd[w] && c.WordEnd[w] <= c.SentenceTexts[sentence].Length, "spans of words");
+            if (sentence != lengthOf)
+                (lengthOf, textLength) = (sentence, c.SentenceTexts.LengthOf(sentence));
+            Require(c.WordStart[w] >= 0 && c.WordStart[w] < c.WordEnd[w] && c.WordEnd[w] <= textLength, "spans of words");
             Require(c.WordPosition[w] >= 0 && c.WordPosition[w] < c.SentenceWords[sentence], "positions of words");
         }
         foreach (var task in c.Tasks)
             Require(Within(task.LabelOfWord, -1, task.Labels.Length), "labels");
     }
 
-    private static bool Within(int[] values, int low, int high) => Array.TrueForAll(values, v => v >= low && v < high);
+    private static bool Within(Column<int> values, int low, int high)
+    {
+        foreach (var value in values)
+            if (value < low || value >= high)
+                return false;
+        return true;
+    }
 
-    private static bool Rising(int[] values)
+    private static bool Rising(Column<int> values)
     {
         for (var i = 1; i < values.Length; i++)
             if (values[i] <= values[i - 1])
@@ -176,24 +193,31 @@ internal static class PackedCorpusFile
     private static CorpusException Damaged(string how, Exception? inner = null) => new(null, null, null, $"this is no usable packed corpus: {how}", inner);
 
     /// <summary>Reads and hashes. Claimed lengths are believed only as far as bytes arrive for them.</summary>
-    private sealed class Source(Stream stream) : IDisposable
+    private sealed class Source(Stream stream, ScratchSpace scratch) : IDisposable
     {
-        private const int Block = 1 << 20;
+        private const int Block = 1 << 18;
         private readonly IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
 
         public void Dispose() => hash.Dispose();
 
-        public byte[] Bytes(int count) => Fill<byte>(count);
+        public byte[] Bytes(int count) => Fill<byte>(count).ToArray();
 
-        public int[] Ints(int count) => Fill<int>(count);
+        public Column<int> Ints(int count) => Fill<int>(count);
 
-        public string[] Strings(int count)
+        public Column<bool> Flags(int count)
         {
-            var lengths = Ints(count);
-            var strings = new string[count];
-            for (var i = 0; i < count; i++)
-                strings[i] = Encoding.UTF8.GetString(Bytes(lengths[i] >= 0 ? lengths[i] : throw Damaged("a string has a negative length")));
-            return strings;
+            var flags = new ColumnList<bool>(scratch);
+            foreach (var flag in Fill<byte>(count))
+                flags.Add(flag <= 1 ? flag == 1 : throw Damaged("a flag is neither 0 nor 1"));
+            return flags.Complete();
+        }
+
+        public StringColumn Strings(int count)
+        {
+            var strings = new StringColumnList(scratch);
+            foreach (var length in Ints(count))
+                strings.Add(Fill<byte>(length >= 0 ? length : throw Damaged("a string has a negative length")).Span);
+            return strings.Complete();
         }
 
         public void End()
@@ -206,20 +230,21 @@ internal static class PackedCorpusFile
                 throw Damaged("bytes follow its end");
         }
 
-        private T[] Fill<T>(int count) where T : unmanaged
+        private Column<T> Fill<T>(int count) where T : unmanaged
         {
-            var values = new T[Math.Min(count, Block)];
+            var values = new ColumnList<T>(scratch, Math.Min(count, Block));
+            var block = new T[Math.Min(count, Block)];
             for (var done = 0; done < count;)
             {
-                if (done == values.Length)
-                    Array.Resize(ref values, (int)Math.Min(count, 2L * done));
-                var span = MemoryMarshal.AsBytes(values.AsSpan(done));
-                if (stream.ReadAtLeast(span, span.Length, throwOnEndOfStream: false) < span.Length)
+                var some = block.AsSpan(0, Math.Min(block.Length, count - done));
+                var bytes = MemoryMarshal.AsBytes(some);
+                if (stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) < bytes.Length)
                     throw Damaged("it is cut short");
-                hash.AppendData(span);
-                done = values.Length;
+                hash.AppendData(bytes);
+                values.AddRange(some);
+                done += some.Length;
             }
-            return values;
+            return values.Complete();
         }
     }
 }

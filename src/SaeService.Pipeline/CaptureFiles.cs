@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Text.Json;
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Storage;
@@ -22,7 +23,7 @@ internal sealed class CaptureFiles : IDisposable
     private readonly PackedCorpus _corpus;
     private readonly int _dim;
     private readonly string _corpusKey;
-    private readonly Dictionary<int, (ArtifactWriter File, ActivationWriter Rows, float[] Norms)> _layers = [];
+    private readonly Dictionary<int, (ArtifactWriter File, ActivationWriter Rows, Column<float> Norms)> _layers = [];
 
     /// <summary>Tokens of each context.</summary>
     public int[] Lengths { get; }
@@ -75,7 +76,7 @@ internal sealed class CaptureFiles : IDisposable
             artifacts.Add(file.Complete());
         }
         var filters = _context.Create(Artifacts.Filters);
-        NormFilters.From(_corpus, _layers.ToDictionary(x => x.Key, x => x.Value.Norms)).Save(filters.TemporaryPath);
+        NormFilters.From(_corpus, _layers.ToDictionary(x => x.Key, x => x.Value.Norms), _context.Scratch).Save(filters.TemporaryPath);
         artifacts.Add(filters.Complete());
         _context.Store.Delete(_context.Lease.KeyOf(Checkpoint));
         return artifacts;
@@ -103,7 +104,7 @@ internal sealed class CaptureFiles : IDisposable
         {
             var file = _context.Create(Artifacts.Activations(layer));
             var partial = PartialPath(_context.Lease.KeyOf(Partial(layer)));
-            _layers[layer] = (file, new ActivationWriter(file.TemporaryPath, _corpus.TokenIds.Length, _dim, partial), new float[_corpus.TokenIds.Length]);
+            _layers[layer] = (file, new ActivationWriter(file.TemporaryPath, _corpus.TokenIds.Length, _dim, partial), _context.Scratch.New<float>(_corpus.TokenIds.Length));
         }
     }
 

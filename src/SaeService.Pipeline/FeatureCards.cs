@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation;
@@ -11,7 +12,7 @@ namespace SaeService.Pipeline;
 /// <summary>What a feature looks like, whatever the task: how often and how strongly it fires, where most strongly, and where at every strength.</summary>
 /// <param name="packed">Place in the corpus of each word of <paramref name="words"/>; the codes have their rows.</param>
 /// <param name="held">Activations turned from by word to by feature at a time, 8 bytes each; a feature that has more is turned alone.</param>
-internal sealed class FeatureCards(PackedCorpus corpus, LabelledWords words, int[] packed, SparseCodes codes, int held = 1 << 22)
+internal sealed class FeatureCards(PackedCorpus corpus, LabelledWords words, Column<int> packed, SparseCodes codes, int held = 1 << 22)
 {
     private const int TopContexts = 20;
     private const int WordsBeside = 12;

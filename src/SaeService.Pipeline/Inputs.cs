@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation;
@@ -15,17 +16,17 @@ internal static class Inputs
 
     public static PreparedInputs Provenance(StageContext context) => ReadJson<PreparedInputs>(context.Published(StageKind.Prepare, null, Artifacts.Provenance));
 
-    public static PackedCorpus Corpus(StageContext context) => PackedCorpus.Load(context.Published(StageKind.Prepare, null, Artifacts.Corpus));
+    public static PackedCorpus Corpus(StageContext context) => PackedCorpus.Load(context.Published(StageKind.Prepare, null, Artifacts.Corpus), context.Scratch);
 
     /// <param name="capture">Of which model.</param>
     public static NormFilters Filters(StageContext context, StageKind capture = StageKind.Capture) =>
-        NormFilters.Load(context.Published(capture, null, Artifacts.Filters));
+        NormFilters.Load(context.Published(capture, null, Artifacts.Filters), context.Scratch);
 
     /// <inheritdoc cref="Filters"/>
     public static ActivationFile Activations(StageContext context, int layer, StageKind capture = StageKind.Capture) =>
         ActivationFile.Open(context.Published(capture, null, Artifacts.Activations(layer)), Provenance(context).Model.DModel);
 
-    public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes));
+    public static SparseCodes Codes(StageContext context, int layer) => SparseCodes.Load(context.Published(StageKind.Encode, layer, Artifacts.Codes), context.Scratch);
 
     /// <summary>A layer's trained autoencoder.</summary>
     /// <param name="variant">0: the layer's own.</param>
@@ -43,32 +44,40 @@ internal static class Inputs
     }
 
     /// <summary>The words that every stage from encode on is about, and the place of each in the packed corpus.</summary>
-    public static (LabelledWords Words, int[] Packed) Words(PackedCorpus corpus, NormFilters filters)
+    /// <param name="scratch">Where they lie; default: in memory.</param>
+    public static (LabelledWords Words, Column<int> Packed) Words(PackedCorpus corpus, NormFilters filters, ScratchSpace? scratch = null)
     {
-        var kept = Enumerable.Range(0, corpus.Words).Where(w => filters.KeepsWord(w)).ToArray();
+        scratch ??= ScratchSpace.Heap;
+        var list = new ColumnList<int>(scratch);
+        for (var w = 0; w < corpus.Words; w++)
+            if (filters.KeepsWord(w))
+                list.Add(w);
+        var kept = list.Complete();
         var tasks = corpus.Tasks.Select(task => new Interpretation.TaskLabels(
             task.Name,
             task.Labels,
-            Array.ConvertAll(kept, w => task.LabelOfWord[w]),
+            Kept(w => task.LabelOfWord[w]),
             Enumerable.Range(0, task.Labels.Length).Where(y => s_excludedLabels.Contains(task.Labels[y])).ToHashSet())).ToArray();
         return (new LabelledWords(
-            Array.ConvertAll(kept, corpus.DocumentOf),
-            Array.ConvertAll(kept, w => corpus.WordSentence[w]),
-            Array.ConvertAll(kept, w => corpus.WordType[w]),
+            Kept(corpus.DocumentOf),
+            Kept(w => corpus.WordSentence[w]),
+            Kept(w => corpus.WordType[w]),
             Array.ConvertAll(corpus.DocumentPart, part => (Interpretation.Part)part),
             tasks), kept);
+
+        Column<int> Kept(Func<int, int> of) => scratch.New(kept.Length, i => of(kept[i]));
     }
 
     /// <summary>What probes see of a word: the vector of its last token, or its first where the request says so.</summary>
     /// <param name="packed">Places of the words in the corpus.</param>
-    public static GatherVectors WordVectors(StageContext context, PackedCorpus corpus, int[] packed, ActivationFile activations)
+    public static GatherVectors WordVectors(StageContext context, PackedCorpus corpus, Column<int> packed, ActivationFile activations)
     {
-        var tokens = Array.ConvertAll(packed, w => context.Request.Information!.SubwordPolicy == "first" ? corpus.FirstToken[w] : corpus.LastToken[w]);
+        var tokens = context.Request.Information!.SubwordPolicy == "first" ? corpus.FirstToken : corpus.LastToken;
         return (chosen, into) =>
         {
             var rows = new int[chosen.Length];
             for (var i = 0; i < rows.Length; i++)
-                rows[i] = tokens[chosen[i]];
+                rows[i] = tokens[packed[chosen[i]]];
             activations.Gather(rows, into);
         };
     }
@@ -79,6 +88,7 @@ internal static class Inputs
         BootstrapSamples = context.Request.Information.BootstrapSamples!.Value,
         Seed = context.Request.Seed!.Value,
         Threads = context.Worker.Threads,
+        Scratch = context.Scratch,
     };
 
     public static T ReadJson<T>(string path)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using SaeService.Checkpoints;
+using SaeService.Columns;
 using SaeService.Corpora;
 
 namespace SaeService.Pipeline;
@@ -13,10 +14,10 @@ internal sealed class NormFilters
     /// <summary>Times the median norm.</summary>
     public const double Multiple = 10;
 
-    private readonly Dictionary<int, byte[]> _tokens; // layer -> [T], 1 = kept
-    private readonly byte[] _words;                   // [N], 1 = kept at every layer
+    private readonly Dictionary<int, Column<byte>> _tokens; // layer -> [T], 1 = kept
+    private readonly Column<byte> _words;                   // [N], 1 = kept at every layer
 
-    private NormFilters(Dictionary<int, byte[]> tokens, byte[] words, IReadOnlyDictionary<string, int> wordsDropped) =>
+    private NormFilters(Dictionary<int, Column<byte>> tokens, Column<byte> words, IReadOnlyDictionary<string, int> wordsDropped) =>
         (_tokens, _words, WordsDropped) = (tokens, words, wordsDropped);
 
     /// <summary>Words whose last token is too long, by layer.</summary>
@@ -25,31 +26,33 @@ internal sealed class NormFilters
     public bool KeepsWord(int word) => _words[word] != 0;
 
     /// <summary>Rows of a layer's activations that an autoencoder may see: of test documents, or of all others.</summary>
-    public int[] Tokens(PackedCorpus corpus, int layer, bool test)
+    /// <param name="scratch">Where they lie; default: in memory.</param>
+    public Column<int> Tokens(PackedCorpus corpus, int layer, bool test, ScratchSpace? scratch = null)
     {
         var kept = _tokens[layer];
         var partOfToken = PartOfContext(corpus);
-        var rows = new List<int>(kept.Length);
+        var rows = new ColumnList<int>(scratch ?? ScratchSpace.Heap);
         for (var c = 0; c < corpus.Contexts; c++)
             if (partOfToken[c] == Part.Test == test)
                 for (var t = corpus.ContextStart[c]; t < corpus.ContextStart[c + 1]; t++)
                     if (kept[t] != 0)
                         rows.Add(t);
-        return [.. rows];
+        return rows.Complete();
     }
 
     /// <param name="norms">By layer: Euclidean norm of every token's vector [T].</param>
-    public static NormFilters From(PackedCorpus corpus, IReadOnlyDictionary<int, float[]> norms)
+    /// <param name="scratch">Where the filters lie; default: in memory.</param>
+    public static NormFilters From(PackedCorpus corpus, IReadOnlyDictionary<int, Column<float>> norms, ScratchSpace? scratch = null)
     {
-        var words = new byte[corpus.Words];
-        Array.Fill(words, (byte)1);
-        var tokens = new Dictionary<int, byte[]>();
+        scratch ??= ScratchSpace.Heap;
+        var words = scratch.New<byte>(corpus.Words);
+        words.Span.Fill(1);
+        var tokens = new Dictionary<int, Column<byte>>();
         var dropped = new SortedDictionary<string, int>(StringComparer.Ordinal);
         foreach (var (layer, norm) in norms)
         {
-            var usual = Enumerable.Range(0, norm.Length).Where(t => !corpus.SpecialOrExcluded[t]).Select(t => norm[t]).Order().ToArray();
-            var limit = usual.Length == 0 ? float.PositiveInfinity : Multiple * usual[usual.Length / 2];
-            var kept = new byte[norm.Length];
+            var limit = Limit(corpus, norm, scratch);
+            var kept = scratch.New<byte>(norm.Length);
             for (var t = 0; t < norm.Length; t++)
                 kept[t] = !corpus.SpecialOrExcluded[t] && norm[t] <= limit ? (byte)1 : (byte)0;
             var lost = 0;
@@ -65,20 +68,40 @@ internal sealed class NormFilters
         return new(tokens, words, dropped);
     }
 
+    private static double Limit(PackedCorpus corpus, Column<float> norm, ScratchSpace scratch)
+    {
+        using var inner = scratch.Inner();
+        var usual = new ColumnList<float>(inner);
+        for (var t = 0; t < norm.Length; t++)
+            if (!corpus.SpecialOrExcluded[t])
+                usual.Add(norm[t]);
+        usual.Span.Sort();
+        return usual.Count == 0 ? double.PositiveInfinity : Multiple * usual[usual.Count / 2];
+    }
+
     public void Save(string path) => SafetensorsWriter.Write(path,
-        _tokens.Select(x => TensorSource.Of<byte>($"tokens.{x.Key}", DType.U8, [x.Value.Length], x.Value)).Append(TensorSource.Of<byte>("words", DType.U8, [_words.Length], _words)),
+        _tokens.Select(x => new TensorSource($"tokens.{x.Key}", DType.U8, [x.Value.Length], x.Value.WriteTo)).Append(new TensorSource("words", DType.U8, [_words.Length], _words.WriteTo)),
         WordsDropped.ToDictionary(x => $"dropped.{x.Key}", x => x.Value.ToString(CultureInfo.InvariantCulture)));
 
-    public static NormFilters Load(string path)
+    public static NormFilters Load(string path, ScratchSpace? scratch = null)
     {
+        scratch ??= ScratchSpace.Heap;
         using var file = SafetensorsFile.Open(path);
         const string Tokens = "tokens.", Dropped = "dropped.";
         return new(
             file.Tensors.Keys.Where(k => k.StartsWith(Tokens, StringComparison.Ordinal))
-                .ToDictionary(k => int.Parse(k[Tokens.Length..], CultureInfo.InvariantCulture), k => file.Bytes(k).ToArray()),
-            file.Bytes("words").ToArray(),
+                .ToDictionary(k => int.Parse(k[Tokens.Length..], CultureInfo.InvariantCulture), Read),
+            Read("words"),
             file.Metadata.Where(x => x.Key.StartsWith(Dropped, StringComparison.Ordinal))
                 .ToDictionary(x => x.Key[Dropped.Length..], x => int.Parse(x.Value, CultureInfo.InvariantCulture)));
+
+        Column<byte> Read(string name)
+        {
+            var bytes = file.Bytes(name);
+            var column = scratch.New<byte>(bytes.Length);
+            bytes.CopyTo(column.Span);
+            return column;
+        }
     }
 
     // A context holds sentences of one document; where sentences stand for documents it may hold several, and then goes where its first word's does.

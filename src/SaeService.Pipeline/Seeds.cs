@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Estimates;
@@ -24,7 +25,7 @@ internal static class Seeds
     /// The consistent features of the layer's autoencoder, by what they are matched with: any feature of the other that has a label.
     /// </summary>
     /// <param name="variants">As <see cref="Of"/> gives them.</param>
-    public static List<SeedStability> Compare(StageContext context, int[] variants, PackedCorpus corpus, LabelledWords words, int[] packed,
+    public static List<SeedStability> Compare(StageContext context, int[] variants, PackedCorpus corpus, LabelledWords words, Column<int> packed,
         ActivationFile activations, double from, double upTo)
     {
         var compared = new List<SeedStability>();
@@ -38,7 +39,7 @@ internal static class Seeds
             context.Progress(start, message: "the autoencoder of another seed");
             var sae = Inputs.Autoencoder(context, layer, variant);
             var codes = EncodeStage.Encode(context, corpus, packed, activations, sae, start, start + share / 2);
-            var features = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads).Features();
+            var features = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads, context.Scratch).Features();
             compared.Add(SeedMatching.Compare(own, Dictionary(sae, context.Request.Sae.Variants![variant - 1].Seed!.Value, features, words), context.Worker.Threads));
         }
         return compared;

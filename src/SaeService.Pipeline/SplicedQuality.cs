@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Transformers;
@@ -32,12 +33,13 @@ internal static class SplicedQuality
     /// <param name="batchTokens">Tokens of a forward pass, of all variants together.</param>
     /// <param name="passes">Passes that may run at once.</param>
     /// <param name="progress">Told the share that is done.</param>
+    /// <param name="scratch">Where a flag a token lies; default: in memory.</param>
     /// <returns>Null where test documents have no two tokens in a row that count.</returns>
     public static SplicedLoss? Measure(LanguageModel model, (HookPoint Point, int Block) place, PackedCorpus corpus, ActivationFile activations,
-        int[] trainRows, int[] testRows, Reconstruct reconstruct, int batchTokens, int passes, Action<double>? progress = null)
+        Column<int> trainRows, Column<int> testRows, Reconstruct reconstruct, int batchTokens, int passes, Action<double>? progress = null, ScratchSpace? scratch = null)
     {
         var d = activations.Dim;
-        var replaced = new bool[corpus.TokenIds.Length];
+        var replaced = (scratch ?? ScratchSpace.Heap).New<bool>(corpus.TokenIds.Length);
         foreach (var row in testRows)
             replaced[row] = true;
         var mean = Mean(activations, trainRows);
@@ -52,9 +54,9 @@ internal static class SplicedQuality
             var batch = Array.ConvertAll(batches[number], i => contexts[i]);
             var clean = batch.Select(c => Rows(activations, corpus.ContextStart[c], corpus.ContextLength(c))).ToArray();
             losses[number] = pass.Run(
-                [.. batch.Select(c => new ReadOnlyMemory<int>(corpus.TokenIds, corpus.ContextStart[c], corpus.ContextLength(c)))],
+                [.. batch.Select(c => new ReadOnlyMemory<int>(corpus.TokensOf(c)))],
                 [.. variants.Select(v => batch.Select((c, i) =>
-                    Spliced(v, clean[i], replaced.AsSpan(corpus.ContextStart[c], corpus.ContextLength(c)), mean, reconstruct)).ToArray())],
+                    Spliced(v, clean[i], replaced.Span.Slice(corpus.ContextStart[c], corpus.ContextLength(c)), mean, reconstruct)).ToArray())],
                 [.. batch.Select(c => TokensOf(corpus, c).Select(t => Counts(corpus, replaced, c, t)).ToArray())]);
         }, done => progress?.Invoke((double)done / batches.Count));
         // In the order of the batches, whichever ended first.
@@ -111,11 +113,11 @@ internal static class SplicedQuality
 
     private static IEnumerable<int> TokensOf(PackedCorpus corpus, int context) => Enumerable.Range(corpus.ContextStart[context], corpus.ContextLength(context));
 
-    private static bool Counts(PackedCorpus corpus, bool[] replaced, int context, int token) =>
+    private static bool Counts(PackedCorpus corpus, Column<bool> replaced, int context, int token) =>
         replaced[token] && token + 1 < corpus.ContextStart[context + 1] && !corpus.SpecialOrExcluded[token + 1];
 
     /// <summary>All contexts of test documents, or as many of them, evenly spaced, as hold <see cref="JobModes.SplicedPredictions"/>.</summary>
-    private static int[] Choose(PackedCorpus corpus, bool[] replaced)
+    private static int[] Choose(PackedCorpus corpus, Column<bool> replaced)
     {
         var (usable, predictions) = (new List<int>(), 0L);
         for (var c = 0; c < corpus.Contexts; c++)
@@ -129,7 +131,7 @@ internal static class SplicedQuality
         return [.. usable.Where((_, i) => (i + 1) * wanted / usable.Count > i * wanted / usable.Count)];
     }
 
-    private static float[] Mean(ActivationFile activations, int[] rows)
+    private static float[] Mean(ActivationFile activations, Column<int> rows)
     {
         var sum = new double[activations.Dim];
         var every = Math.Max(1, rows.Length / MeanRows);

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Queueing;
 using SaeService.Sources;
@@ -10,6 +11,9 @@ namespace SaeService.Pipeline;
 public sealed class StageContext(StageLease lease, ArtifactStore store, CatalogueRoots roots, WorkerOptions worker, IDbContextFactory<SaeDbContext> contexts) : IDisposable
 {
     private readonly List<ArtifactWriter> _writers = [];
+
+    /// <summary>Where what grows with the corpus lies while the stage runs: beside the artifacts, for that disk is known to have room for as much.</summary>
+    public ScratchSpace Scratch { get; } = new(store.Path("scratch"));
 
     public StageLease Lease => lease;
     public ArtifactStore Store => store;
@@ -92,7 +96,11 @@ public sealed class StageContext(StageLease lease, ArtifactStore store, Catalogu
         lease.ReportProgress(fraction, tokensPerSecond, message);
     }
 
-    public void Dispose() => _writers.ForEach(w => w.Dispose());
+    public void Dispose()
+    {
+        _writers.ForEach(w => w.Dispose());
+        Scratch.Dispose();
+    }
 }
 
 /// <summary>What a stage publishes: complete files, and rows written in the transaction that ends the stage.</summary>

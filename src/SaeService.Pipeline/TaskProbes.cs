@@ -14,7 +14,7 @@ internal sealed class TaskProbes(LabelledWords words, Func<int, bool> follows, i
     // Clusters know no task: one clustering for all, made when first asked for.
     private readonly Lazy<ClusterMeasure> _clusters = new(() => new ClusterMeasure(words, dimension, gather, rules, cancel));
 
-    public ProbeWords Choose(TaskLabels task) => ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed);
+    public ProbeWords Choose(TaskLabels task) => ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed, rules.Scratch);
 
     public ClusterInformation? WordForms() => _clusters.Value.WordForms();
 
@@ -26,7 +26,7 @@ internal sealed class TaskProbes(LabelledWords words, Func<int, bool> follows, i
         report(0, task.Task);
         var given = task.Task == "dep" ? words.Tasks.FirstOrDefault(t => t.Task == "pos") : null;
         var information = Linear(task.Task, task, chosen, given);
-        if (TaskVariants.WithoutO(task) is { } entities)
+        if (TaskVariants.WithoutO(task, rules.Scratch) is { } entities)
         {
             report(slow ? 0.15 : 0.5, $"{task.Task} without O");
             information = information with { WithoutO = Variant($"{task.Task}/without_o", entities) };
@@ -34,7 +34,7 @@ internal sealed class TaskProbes(LabelledWords words, Func<int, bool> follows, i
         if (nextWord)
         {
             report(slow ? 0.2 : 0.6, $"{task.Task} of the next word");
-            information = information with { NextWord = Variant($"{task.Task}/next_word", TaskVariants.NextWord(task, words, follows)) };
+            information = information with { NextWord = Variant($"{task.Task}/next_word", TaskVariants.NextWord(task, words, follows, rules.Scratch)) };
         }
         var published = information.Layer with { WithoutO = Published(information.WithoutO) };
         if (JobModes.RanksDimensions(mode))

@@ -14,10 +14,11 @@ public sealed partial class HouseTests
     private static readonly Dictionary<string, string[]> s_allowed = new()
     {
         ["Contracts"] = [],
+        ["Columns"] = [],
         ["Checkpoints"] = [],
         ["Transformers"] = ["Checkpoints", "TorchSharp"],
-        ["Corpora"] = ["Checkpoints"],
-        ["Autoencoders"] = ["Checkpoints"],
+        ["Corpora"] = ["Checkpoints", "Columns"],
+        ["Autoencoders"] = ["Checkpoints", "Columns"],
         ["Autoencoders.Torch"] = ["Autoencoders", "TorchSharp"],
         ["Interpretation"] = ["Contracts", "Autoencoders", "TorchSharp"],
         ["Estimates"] = ["Contracts", "Autoencoders"],
@@ -83,7 +84,7 @@ public sealed partial class HouseTests
     [Fact]
     public void Numeric_rooms_know_nothing_of_databases_queues_or_the_web()
     {
-        foreach (var project in new[] { "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Autoencoders.Torch", "Interpretation" })
+        foreach (var project in new[] { "Columns", "Checkpoints", "Transformers", "Corpora", "Autoencoders", "Autoencoders.Torch", "Interpretation" })
             Assert.Empty(References(project).Intersect(["Storage", "Queueing", "Pipeline", "EF", "Hangfire", "AspNetCore"]));
     }
 

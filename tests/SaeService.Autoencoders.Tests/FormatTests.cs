@@ -146,7 +146,9 @@ public sealed class FormatTests
         codes.Save(scratch["codes"]);
         var back = SparseCodes.Load(scratch["codes"]);
         Assert.Equal((9, 3, 3L), (back.Width, back.Rows, back.NonZeros));
-        Assert.Equal((codes.Start, codes.Index, codes.Value), (back.Start, back.Index, back.Value), SameArrays);
+        Assert.Equal(codes.Start, back.Start);
+        Assert.Equal(codes.Index, back.Index);
+        Assert.Equal(codes.Value, back.Value);
         Assert.Equal([1, 8], back.RowIndex(0).ToArray());
         Assert.Equal(0, back.RowValue(1).Length);
 
@@ -160,7 +162,4 @@ public sealed class FormatTests
             Assert.Contains(named, Assert.Throws<InvalidDataException>(() => SparseCodes.Load(scratch["codes"])).Message);
         }
     }
-
-    private static bool SameArrays((long[], int[], float[]) a, (long[], int[], float[]) b) =>
-        a.Item1.SequenceEqual(b.Item1) && a.Item2.SequenceEqual(b.Item2) && a.Item3.SequenceEqual(b.Item3);
 }

@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Corpora;
 using SaeService.Interpretation;
 using SaeService.Interpretation.Information;
@@ -19,18 +20,21 @@ internal sealed class RepeatedTreebank
     /// <summary>Latents on a word.</summary>
     public const int L0 = 8;
 
-    private readonly int[] _type; // [words]
+    private readonly Column<int> _type; // [words]
+    private readonly ScratchSpace _scratch;
 
-    public RepeatedTreebank(int words)
+    /// <param name="scratch">Where words and codes lie.</param>
+    public RepeatedTreebank(int words, ScratchSpace scratch)
     {
+        _scratch = scratch;
         var treebank = Path.Combine(SharedData.Root ?? "", "data", "gold", "ewt-uner");
         var source = DatasetFolder.Open(Directory.Exists(treebank) ? treebank : Path.Combine(SharedData.RepositoryRoot, "src", "SaeService.Sample", "bundle", "corpus"));
         Name = Path.GetFileName(source.Path);
         var sentences = source.Read().ToList();
-        int[] document = new int[words], sentence = new int[words];
-        _type = new int[words];
+        var (document, sentence) = (scratch.New<int>(words), scratch.New<int>(words));
+        _type = scratch.New<int>(words);
         string[] tasks = ["pos", "dep", "ner"];
-        var labels = Array.ConvertAll(tasks, _ => new int[words]);
+        var labels = Array.ConvertAll(tasks, _ => scratch.New<int>(words));
         var names = Array.ConvertAll(tasks, _ => new Dictionary<string, int>());
         var types = new Dictionary<string, int>();
         var documents = 0;
@@ -67,9 +71,9 @@ internal sealed class RepeatedTreebank
     /// <summary>Latents by the form, and from layer 1 on half of them by the form before it.</summary>
     public SparseCodes Codes(int layer, int features)
     {
-        var start = new long[Words.Count + 1];
-        var index = new int[Words.Count * L0];
-        var value = new float[index.Length];
+        var start = _scratch.New<long>(Words.Count + 1);
+        var index = _scratch.New<int>(Words.Count * L0);
+        var value = _scratch.New<float>(index.Length);
         Span<int> latents = stackalloc int[L0];
         var at = 0;
         for (var word = 0; word < Words.Count; word++)
@@ -83,7 +87,7 @@ internal sealed class RepeatedTreebank
                     (index[at], value[at++]) = (latents[n], (float)(0.1 + here.NextDouble()));
             start[word + 1] = at;
         }
-        return new SparseCodes(features, start, index[..at], value[..at]);
+        return new SparseCodes(features, start, index.First(at), value.First(at));
     }
 
     private (CounterRandom Here, CounterRandom Before) Chance(int layer, int word) =>

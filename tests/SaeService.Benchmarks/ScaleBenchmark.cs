@@ -1,19 +1,22 @@
 using System.Diagnostics;
+using System.Globalization;
+using SaeService.Columns;
 using SaeService.Interpretation.Truth;
+using SaeService.TestSupport;
 
 namespace SaeService.Benchmarks;
 
 /// <summary>
 /// How an analysis grows: labels, controls, information and conclusion of <see cref="Study"/> by words, features and layers, and the exponents of seconds and of memory.
-/// The words as numbers and the codes are in memory in whole, some 200 bytes a word at 8 latents: memory that grows with the words is held against that.
+/// What grows with the words lies in mapped files, as in a job: the memory of the process itself, which no other can have, stands beside all that it touches.
 /// </summary>
 internal static class ScaleBenchmark
 {
     /// <param name="What">A measurement, or <c>exponent of words</c> and the like: the slope of log seconds over log size, between the largest sizes.</param>
-    /// <param name="PeakMb">Highest working set above that before the words were made.</param>
-    /// <param name="InherentMb">Words, codes of one layer, the same by feature, and those of the random directions.</param>
+    /// <param name="PeakMb">Most of the process's own memory, above that before the words were made. Of another system than Linux, the working set.</param>
+    /// <param name="MappedMb">Highest working set, above the same: with the pages of the mapped files, which the system takes back where it needs them.</param>
     public sealed record Row(string What, string Data, int Words, int Features, int Layers, double LabelS, double ControlS, double InformS, double ConcludeS, double TotalS,
-        double PeakMb, double InherentMb);
+        double PeakMb, double MappedMb);
 
     private const int Features = 256, Layers = 2, Words = 100_000;
 
@@ -36,7 +39,8 @@ internal static class ScaleBenchmark
         GC.WaitForPendingFinalizers();
         GC.Collect();
         using var memory = new PeakMemory();
-        var treebank = new RepeatedTreebank(words);
+        using var scratch = new ScratchSpace(Path.Combine(SharedData.RepositoryRoot, "artifacts", "scratch"));
+        var treebank = new RepeatedTreebank(words, scratch);
         // Codes are made as they are asked for in the product too: a layer's at a time would not change the peak, for all are alike.
         var seconds = new Dictionary<string, double>();
         var (step, since) = ("", 0L);
@@ -47,12 +51,11 @@ internal static class ScaleBenchmark
             (step, since) = (name, Stopwatch.GetTimestamp());
         }
         var asked = Enumerable.Range(0, layers).Select(layer => new StudyLayer(layer, treebank.Codes(layer, features), treebank.Vectors(layer))).ToArray();
-        var study = Study.Run(treebank.Words, asked, RepeatedTreebank.Dimension, StudyRules.Default, begins: Begins);
+        var study = Study.Run(treebank.Words, asked, RepeatedTreebank.Dimension, StudyRules.Default, begins: Begins, scratch: scratch);
         Begins("");
         GC.KeepAlive(study);
-        var nonZeros = asked.Sum(l => l.Codes.NonZeros) + 2 * asked[0].Codes.NonZeros;
         return new Row("measured", treebank.Name, words, features, layers, Round(seconds["label"]), Round(seconds["control"]), Round(seconds["inform"]), Round(seconds["conclude"]),
-            Round(seconds.Values.Sum()), Round(memory.Peak / 1e6), Round((24.0 * words + 8.0 * (asked.Length + 2) * words + 8.0 * nonZeros) / 1e6));
+            Round(seconds.Values.Sum()), Round(memory.Own / 1e6), Round(memory.All / 1e6));
     }
 
     /// <summary>Between the last two sizes, where constant costs weigh least; of what takes less than a hundredth of a second, nothing can be said: 0.</summary>
@@ -62,22 +65,35 @@ internal static class ScaleBenchmark
         return new Row($"exponent of {of}", rows[0].Data, rows[^1].Words, rows[^1].Features, rows[^1].Layers, Slope(r => r.LabelS), Slope(r => r.ControlS), Slope(r => r.InformS),
             Slope(r => r.ConcludeS), Slope(r => r.TotalS),
             // Later measurements find the pages of earlier ones: only words are measured from the smallest up.
-            of == "words" ? Slope(r => r.PeakMb) : 0, of == "words" ? Slope(r => r.InherentMb) : 0);
+            of == "words" ? Slope(r => r.PeakMb) : 0, of == "words" ? Slope(r => r.MappedMb) : 0);
     }
 
     private static double Round(double value) => Math.Round(value, 3);
 
-    /// <summary>The highest working set of this process since it was made, above that when it was made; looked at every 10 ms.</summary>
+    /// <summary>The most memory since it was made, above that when it was made; looked at every 10 ms.</summary>
     private sealed class PeakMemory : IDisposable
     {
-        private readonly long _before = Environment.WorkingSet;
+        private readonly long _allBefore = Environment.WorkingSet, _ownBefore = OwnMemory();
         private readonly Timer _timer;
-        private long _peak;
+        private long _all, _own;
 
-        public PeakMemory() => _timer = new Timer(_ => _peak = Math.Max(_peak, Environment.WorkingSet), null, 0, 10);
+        public PeakMemory() => _timer = new Timer(_ => Look(), null, 0, 10);
 
-        public double Peak => Math.Max(0, Math.Max(_peak, Environment.WorkingSet) - _before);
+        public double Own => Math.Max(0, Look().Own - _ownBefore);
+        public double All => Math.Max(0, Look().All - _allBefore);
 
         public void Dispose() => _timer.Dispose();
+
+        private (long Own, long All) Look() => (_own = Math.Max(_own, OwnMemory()), _all = Math.Max(_all, Environment.WorkingSet));
+
+        /// <summary>Pages of no file.</summary>
+        private static long OwnMemory()
+        {
+            const string Name = "RssAnon:";
+            if (!OperatingSystem.IsLinux())
+                return Environment.WorkingSet;
+            var line = File.ReadLines("/proc/self/status").First(l => l.StartsWith(Name, StringComparison.Ordinal));
+            return 1024 * long.Parse(line[Name.Length..^"kB".Length], CultureInfo.InvariantCulture);
+        }
     }
 }

@@ -232,7 +232,7 @@ public sealed class CorpusPackerTests
         var (spelled, wider) = (0, 0);
         for (var w = 0; w < corpus.Words; w++)
         {
-            var pieces = string.Concat(corpus.TokenIds[corpus.FirstToken[w]..(corpus.LastToken[w] + 1)].Select(tokenizer.TokenText)).Replace('▁', ' ').Trim();
+            var pieces = string.Concat(corpus.TokenIds[corpus.FirstToken[w]..(corpus.LastToken[w] + 1)].ToArray().Select(tokenizer.TokenText)).Replace('▁', ' ').Trim();
             var form = corpus.SentenceTexts[corpus.WordSentence[w]][corpus.WordStart[w]..corpus.WordEnd[w]];
             if (!form.All(char.IsAsciiLetterOrDigit))
                 continue;

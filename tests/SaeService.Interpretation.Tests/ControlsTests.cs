@@ -31,7 +31,7 @@ public sealed class ControlsTests
     public void Random_directions_fire_where_their_projection_is_highest()
     {
         var codes = RandomDirections.Codes(Rows, D, Matched, seed: 1);
-        bool Fires(int word) => codes.Index.AsSpan((int)codes.Start[word]..(int)codes.Start[word + 1]).Contains(20);
+        bool Fires(int word) => codes.RowIndex(word).Contains(20);
         var fired = Enumerable.Range(0, Words.Count).Where(Fires).ToHashSet();
         // Words on which a direction fires lie further along their own mean than all others do on average.
         var mean = new double[D];

@@ -56,7 +56,7 @@ public sealed class EstimatorTests
         Assert.Equal(forms.ExpectedBits, forms.Bits, 0.1 * forms.ExpectedBits);
         Assert.InRange(forms.Adjusted, -0.02, 0.02);
         Assert.True(forms.Bits > 0.2);
-        Assert.Null(clusters.Labels(sample.Task with { Of = Array.ConvertAll(sample.Task.Of, _ => -1) }));
+        Assert.Null(clusters.Labels(sample.Task with { Of = [.. sample.Task.Of.Select(_ => -1)] }));
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public sealed class EstimatorTests
         Assert.NotEqual(clusters, KMeans.Clusters(Design(2), 10, seed: 5));
         // One start may take two clouds for one; of five the best does not.
         double[] found = [.. Enumerable.Range(4, 5).Select(seed => Squares(sample, KMeans.Clusters(Design(2), 10, seed)))];
-        var planted = Squares(sample, sample.Task.Of);
+        var planted = Squares(sample, sample.Task.Of.ToArray());
         Assert.True(found.Min() <= 1.01 * planted && found.Max() < 1.6 * planted, $"{string.Join(", ", found)} against {planted}");
         // As many clusters as rows: each row is its own.
         Assert.Equal(Enumerable.Range(0, 12), KMeans.Clusters(new ProbeDesign(sample.Vectors[..(12 * 16)], 12, 16, 2, Cancel), 12, 1).Order());

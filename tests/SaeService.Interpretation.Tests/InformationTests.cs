@@ -137,7 +137,7 @@ public class InformationTests
     {
         var sample = Small();
         // 'coarse' is a function of the label; 'self' says all of it.
-        var coarse = new TaskLabels("coarse", ["even", "odd"], Array.ConvertAll(sample.Task.Of, label => label % 2), new HashSet<int>());
+        var coarse = new TaskLabels("coarse", ["even", "odd"], [.. sample.Task.Of.Select(label => label % 2)], new HashSet<int>());
         var self = sample.Task with { Task = "self" };
         var words = Choose(sample, Rules);
         TaskInformation Given(TaskLabels task) =>
@@ -281,7 +281,7 @@ public class InformationTests
             return x;
         }
         var theirs = Sklearn.Information(FormVectors.Dimension, 1e-2, Vectors(chosen.Train), [.. chosen.Train.Select(word => task.Of[word])],
-            Vectors(chosen.Test), [.. chosen.Test.Select(word => task.Of[word])]);
+            Vectors(chosen.Test.ToArray()), [.. chosen.Test.Select(word => task.Of[word])]);
         Assert.Equal(theirs.MarginalBits, ours.MarginalBits.Sum() / ours.Words.Sum(), 1e-6);
         Assert.Equal(theirs.InformationBits, ours.Layer.IvBits.Value, 0.001);
         Assert.Equal(theirs.Accuracy, ours.Layer.Accuracy, 0.002);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation;
@@ -17,7 +18,7 @@ public sealed class FeatureCardsTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory().FullName;
     private readonly PackedCorpus _corpus;
     private readonly LabelledWords _words;
-    private readonly int[] _packed;
+    private readonly Column<int> _packed;
     private readonly SparseCodes _codes;
 
     public FeatureCardsTests()
@@ -37,7 +38,7 @@ public sealed class FeatureCardsTests : IDisposable
             (int, int)[] spans = [.. Enumerable.Range(0, line.Length).Where(i => line[i] != ' ').Select(i => (i, i + 1))];
             return ([.. spans.Select(s => (int)line[s.Item1])], spans);
         }, new PackingSettings { ContextLength = 64, PrefixIds = [1], SpecialIds = new HashSet<int> { 1 }, Tasks = ["pos"], Seed = 1 });
-        (_words, _packed) = Inputs.Words(_corpus, NormFilters.From(_corpus, new Dictionary<int, float[]> { [0] = [.. Enumerable.Repeat(1f, _corpus.TokenIds.Length)] }));
+        (_words, _packed) = Inputs.Words(_corpus, NormFilters.From(_corpus, new Dictionary<int, Column<float>> { [0] = [.. Enumerable.Repeat(1f, _corpus.TokenIds.Length)] }));
 
         // Feature 0 fires everywhere, some never, values often equal; words are unlabelled here and there.
         var (start, index, value) = (new List<long> { 0 }, new List<int>(), new List<float>());

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Pipeline.Stages;
@@ -36,7 +37,7 @@ public sealed class PipelineTests
         sink[corpus.LastToken[4]] = 10.5f;
         sink[corpus.LastToken[7]] = 9.5f;
         var path = Path.Combine(Directory.CreateTempSubdirectory().FullName, "filters");
-        NormFilters.From(corpus, new Dictionary<int, float[]> { [0] = quiet, [3] = sink }).Save(path);
+        NormFilters.From(corpus, new Dictionary<int, Column<float>> { [0] = quiet, [3] = sink }).Save(path);
         var filters = NormFilters.Load(path);
 
         Assert.Equal(Enumerable.Range(0, corpus.Words).Where(w => w != 4), Enumerable.Range(0, corpus.Words).Where(filters.KeepsWord));
@@ -51,7 +52,7 @@ public sealed class PipelineTests
     public void Training_never_sees_a_token_of_a_test_document()
     {
         var corpus = Corpus();
-        var filters = NormFilters.From(corpus, new Dictionary<int, float[]> { [0] = [.. Enumerable.Repeat(1f, corpus.TokenIds.Length)] });
+        var filters = NormFilters.From(corpus, new Dictionary<int, Column<float>> { [0] = [.. Enumerable.Repeat(1f, corpus.TokenIds.Length)] });
         var testWords = Enumerable.Range(0, corpus.Words).Where(w => corpus.PartOf(w) == Part.Test).ToArray();
         Assert.NotEmpty(testWords);
         var train = filters.Tokens(corpus, 0, test: false).ToHashSet();
@@ -79,7 +80,7 @@ public sealed class PipelineTests
     public void A_card_shows_the_strongest_context_of_each_sentence_with_the_words_around_it()
     {
         var corpus = Corpus();
-        var filters = NormFilters.From(corpus, new Dictionary<int, float[]> { [0] = [.. Enumerable.Repeat(1f, corpus.TokenIds.Length)] });
+        var filters = NormFilters.From(corpus, new Dictionary<int, Column<float>> { [0] = [.. Enumerable.Repeat(1f, corpus.TokenIds.Length)] });
         var (words, packed) = Inputs.Words(corpus, filters);
         // Feature 1 fires on every "beta", and more strongly with each document; and weakly on the first "gamma".
         var built = new SparseCodesBuilder(3);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Corpora;
 using SaeService.Transformers;
 using Xunit;
@@ -46,16 +47,16 @@ public sealed class SplicedQualityTests : IDisposable
         using (var writer = new ActivationWriter(path, _corpus.TokenIds.Length, Dim))
         {
             for (var c = 0; c < _corpus.Contexts; c++)
-                new ActivationCapture(_model, [place]).Run([new ReadOnlyMemory<int>(_corpus.TokenIds, _corpus.ContextStart[c], _corpus.ContextLength(c))],
+                new ActivationCapture(_model, [place]).Run([new ReadOnlyMemory<int>(_corpus.TokensOf(c))],
                     (_, _, rows) => writer.Write(_corpus.ContextStart[c], rows));
             writer.Complete();
         }
         return ActivationFile.Open(path, Dim);
     }
 
-    private (int[] Train, int[] Test) Rows()
+    private (Column<int> Train, Column<int> Test) Rows()
     {
-        var filters = NormFilters.From(_corpus, new Dictionary<int, float[]> { [0] = [.. Enumerable.Repeat(1f, _corpus.TokenIds.Length)] });
+        var filters = NormFilters.From(_corpus, new Dictionary<int, Column<float>> { [0] = [.. Enumerable.Repeat(1f, _corpus.TokenIds.Length)] });
         // One token of the test documents is an attention sink: it is not replaced, and nothing predicted from it counts.
         return (filters.Tokens(_corpus, 0, test: false), [.. filters.Tokens(_corpus, 0, test: true).Where((_, i) => i != 7)]);
     }
@@ -113,7 +114,7 @@ public sealed class SplicedQualityTests : IDisposable
     }
 
     /// <summary>Loss and KL a prediction of whole passes, each context by itself.</summary>
-    private (double Entropy, double Kl, long Tokens) Expected(int[] replaced, Func<int, float, float> value)
+    private (double Entropy, double Kl, long Tokens) Expected(Column<int> replaced, Func<int, float, float> value)
     {
         using var noGrad = no_grad();
         var (entropy, kl, n) = (0.0, 0.0, 0L);
@@ -125,7 +126,7 @@ public sealed class SplicedQualityTests : IDisposable
             long[] at = [.. here.Where(t => t + 1 < start + length).Select(t => (long)(t - start))];
             if (at.Length == 0)
                 continue;
-            var ids = tensor(_corpus.TokenIds[start..(start + length)].Select(i => (long)i).ToArray()).unsqueeze(0);
+            var ids = tensor(_corpus.TokensOf(c).Select(i => (long)i).ToArray()).unsqueeze(0);
             var plain = _model.Forward(ids, null, null, logits: true)![0].index_select(0, tensor(at));
             var spliced = _model.Forward(ids, null, (p, l, x) =>
             {

@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Interpretation.Labels;
 using SaeService.Interpretation.Statistics;
 
@@ -23,8 +24,8 @@ public static class MatchedCodes
     public static int[] Densities(SparseCodes codes)
     {
         var density = new int[codes.Width];
-        for (var n = 0L; n < codes.NonZeros; n++)
-            density[codes.Index[n]]++;
+        foreach (var feature in codes.Index.Span[..(int)codes.NonZeros])
+            density[feature]++;
         return density;
     }
 
@@ -48,9 +49,11 @@ public static class MatchedCodes
     /// <param name="rows">Words.</param>
     /// <param name="threads">That may be used; no code depends on them.</param>
     /// <param name="bytes">Bound on the projections held at once; words are taken in blocks that fit.</param>
+    /// <param name="scratch">Where the codes lie, and what is not yet one; default: in memory.</param>
     public static SparseCodes ByDensity(DenseDictionary dictionary, ReadRows read, int d, int rows, ReadOnlyMemory<int> densities,
-        int threads = -1, long bytes = 64L << 20)
+        int threads = -1, long bytes = 64L << 20, ScratchSpace? scratch = null)
     {
+        scratch ??= ScratchSpace.Heap;
         var features = dictionary.Features;
         if (densities.Length != features)
             throw new ArgumentException($"{densities.Length} densities for {features} features", nameof(densities));
@@ -59,83 +62,107 @@ public static class MatchedCodes
         var block = (int)Math.Clamp(bytes / (4L * features), 1, RowsABlock);
         var vectors = new float[Math.Min(block, Math.Max(1, rows)) * d];
         var projections = Array.Empty<float>(); // [F, words of the block]
-        var highest = Array.ConvertAll(densities.ToArray(), density => new HighestSoFar(density));
+        using var inner = scratch.Inner();
+        var highest = new HighestSoFar(densities, inner);
+        var rooms = new Rooms<Column<float>>(highest.NewRoom);
         for (var first = 0; first < rows; first += block)
         {
             var (from, n) = (first, Math.Min(block, rows - first));
             read(from, vectors.AsSpan(0, n * d));
             var x = PanelMatrix.Transposed(vectors, n, d); // [d, n]
             x.Multiply(w, features, ref projections, parallel);
-            Parallel.For(0, features, parallel, feature => highest[feature].Add(from, projections.AsSpan(feature * x.OutputStride, n)));
+            Parallel.For(0, features, parallel, rooms.Enter, (feature, _, room) =>
+            {
+                highest.Add(feature, from, projections.AsSpan(feature * x.OutputStride, n), room);
+                return room;
+            }, rooms.Leave);
         }
-        Parallel.ForEach(highest, parallel, h => h.Narrow());
-        var start = new int[features + 1];
-        for (var feature = 0; feature < features; feature++)
-            start[feature + 1] = start[feature] + highest[feature].Count;
-        var (words, values) = (new int[start[^1]], new float[start[^1]]);
-        for (var feature = 0; feature < features; feature++)
-            highest[feature].CopyTo(words.AsSpan(start[feature]), values.AsSpan(start[feature]));
-        return new FeatureMajorCodes(rows, start, words, values).ToRows();
+        return highest.Codes(rows).ToRows(scratch);
     }
 
-    /// <summary>The highest projections of a feature that have gone by, in the order of the words: at most twice as many as are wanted.</summary>
-    private sealed class HighestSoFar(int wanted)
+    /// <summary>
+    /// The highest projections of each feature that have gone by, in the order of the words: at most twice as many as are wanted, in one run of a column each.
+    /// </summary>
+    private sealed class HighestSoFar
     {
-        private int[] _words = [];
-        private float[] _values = [];
-        private float _least; // what is not above it can not be among them any more: of equal ones the earlier stay
+        private readonly ReadOnlyMemory<int> _wanted;
+        private readonly int[] _start;  // [F + 1] of twice as many as are wanted
+        private readonly int[] _count;
+        private readonly float[] _least; // what is not above it can not be among them any more: of equal ones the earlier stay
+        private readonly Column<int> _words;
+        private readonly Column<float> _values;
+        private readonly ScratchSpace _scratch;
 
-        public int Count { get; private set; }
-
-        public void Add(int firstWord, ReadOnlySpan<float> projections)
+        public HighestSoFar(ReadOnlyMemory<int> wanted, ScratchSpace scratch)
         {
-            if (wanted == 0)
+            (_wanted, _scratch) = (wanted, scratch);
+            (_start, _count, _least) = (new int[wanted.Length + 1], new int[wanted.Length], new float[wanted.Length]);
+            for (var feature = 0; feature < wanted.Length; feature++)
+                _start[feature + 1] = checked(_start[feature] + 2 * wanted.Span[feature]);
+            (_words, _values) = (scratch.New<int>(_start[^1]), scratch.New<float>(_start[^1]));
+        }
+
+        /// <summary>One a thread: as many values as a feature may have at a time.</summary>
+        public Column<float> NewRoom() => _scratch.New<float>(2 * _wanted.ToArray().DefaultIfEmpty(0).Max());
+
+        public void Add(int feature, int firstWord, ReadOnlySpan<float> projections, Column<float> room)
+        {
+            var (from, most) = (_start[feature], _start[feature + 1] - _start[feature]);
+            if (most == 0)
                 return;
+            var words = _words.Span.Slice(from, most);
+            var values = _values.Span.Slice(from, most);
+            var (count, least) = (_count[feature], _least[feature]);
             for (var i = 0; i < projections.Length; i++)
             {
-                if (!(projections[i] > _least))
+                if (!(projections[i] > least))
                     continue;
-                if (Count == _words.Length)
-                    Grow();
-                (_words[Count], _values[Count]) = (firstWord + i, projections[i]);
-                Count++;
+                if (count == most)
+                    (count, least) = Narrow(words, values, most / 2, room.Span);
+                (words[count], values[count]) = (firstWord + i, projections[i]);
+                count++;
             }
+            (_count[feature], _least[feature]) = (count, least);
         }
 
-        private void Grow()
+        /// <summary>As many of each feature as are wanted, or as there are.</summary>
+        public FeatureMajorCodes Codes(int rows)
         {
-            if (Count >= 2 * wanted)
-                Narrow();
-            else
+            var room = NewRoom();
+            var start = new int[_count.Length + 1];
+            for (var feature = 0; feature < _count.Length; feature++)
             {
-                var size = Math.Min(2 * wanted, Math.Max(16, 2 * Count));
-                Array.Resize(ref _words, size);
-                Array.Resize(ref _values, size);
+                var (from, wanted) = (_start[feature], _wanted.Span[feature]);
+                if (_count[feature] > wanted)
+                    (_count[feature], _) = Narrow(_words.Span.Slice(from, _count[feature]), _values.Span.Slice(from, _count[feature]), wanted, room.Span);
+                // What is before has been moved already, so that the runs close up in place.
+                start[feature + 1] = start[feature] + _count[feature];
+                _words.Span.Slice(from, _count[feature]).CopyTo(_words.Span[start[feature]..]);
+                _values.Span.Slice(from, _count[feature]).CopyTo(_values.Span[start[feature]..]);
             }
+            return new FeatureMajorCodes(rows, start, _words.First(start[^1]), _values.First(start[^1]));
         }
 
-        /// <summary>Keeps as many as are wanted.</summary>
-        public void Narrow()
+        /// <summary>Moves the highest to the front, in their order; of equal ones the earlier.</summary>
+        private static (int Count, float Least) Narrow(Span<int> words, Span<float> values, int wanted, Span<float> room)
         {
-            if (Count <= wanted)
-                return;
-            var (at, values) = Highest(_values.AsSpan(0, Count), wanted, new float[Count]);
-            for (var i = 0; i < at.Length; i++)
-                (_words[i], _values[i]) = (_words[at[i]], values[i]);
-            Count = at.Length;
-            _least = values.Min();
-        }
-
-        public void CopyTo(Span<int> words, Span<float> values)
-        {
-            _words.AsSpan(0, Count).CopyTo(words);
-            _values.AsSpan(0, Count).CopyTo(values);
+            values.CopyTo(room);
+            var least = Select(room[..values.Length], wanted);
+            var ties = wanted;
+            foreach (var value in values)
+                ties -= value > least ? 1 : 0;
+            var kept = 0;
+            for (var i = 0; kept < wanted; i++)
+                if (values[i] > least || (values[i] == least && ties-- > 0))
+                    (words[kept], values[kept++]) = (words[i], values[i]);
+            return (kept, least);
         }
     }
 
     /// <summary>On every word the <paramref name="k"/> features with the highest projections fire; of equal ones the earlier.</summary>
     /// <inheritdoc cref="ByDensity"/>
-    public static SparseCodes ByTopK(DenseDictionary dictionary, ReadRows read, int d, int rows, int k, int threads = -1, long bytes = 64L << 20)
+    public static SparseCodes ByTopK(DenseDictionary dictionary, ReadRows read, int d, int rows, int k, int threads = -1, long bytes = 64L << 20,
+        ScratchSpace? scratch = null)
     {
         var features = dictionary.Features;
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
@@ -143,7 +170,7 @@ public static class MatchedCodes
         var block = (int)Math.Clamp(bytes / (4L * features), 1, RowsABlock);
         var vectors = new float[Math.Min(block, rows) * d];
         var projections = Array.Empty<float>(); // [words of the block, F]
-        var built = new SparseCodesBuilder(features);
+        var built = new SparseCodesBuilder(features, scratch);
         for (var first = 0; first < rows; first += block)
         {
             var n = Math.Min(block, rows - first);

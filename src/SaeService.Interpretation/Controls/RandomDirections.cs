@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 
 namespace SaeService.Interpretation.Controls;
 
@@ -13,6 +14,7 @@ public static class RandomDirections
     /// <param name="matched">The autoencoder's codes of the same words, whose densities are copied.</param>
     /// <param name="threads">That may be used; no code depends on them.</param>
     /// <param name="bytes">Bound on the projections held at once.</param>
-    public static SparseCodes Codes(ReadRows read, int d, SparseCodes matched, int seed, int threads = -1, long bytes = 64L << 20) =>
-        MatchedCodes.ByDensity(DenseDictionary.Random(matched.Width, d, seed), read, d, matched.Rows, MatchedCodes.Densities(matched), threads, bytes);
+    /// <param name="scratch">Where the codes lie; default: in memory.</param>
+    public static SparseCodes Codes(ReadRows read, int d, SparseCodes matched, int seed, int threads = -1, long bytes = 64L << 20, ScratchSpace? scratch = null) =>
+        MatchedCodes.ByDensity(DenseDictionary.Random(matched.Width, d, seed), read, d, matched.Rows, MatchedCodes.Densities(matched), threads, bytes, scratch);
 }

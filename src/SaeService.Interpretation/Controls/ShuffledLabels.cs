@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Controls;
@@ -5,20 +6,21 @@ namespace SaeService.Interpretation.Controls;
 /// <summary>The null: the labels of each task dealt out anew over its labelled words. Whatever is established on these is an artefact.</summary>
 public static class ShuffledLabels
 {
-    public static LabelledWords Of(LabelledWords words, int seed)
+    /// <param name="scratch">Where the labels lie; default: in memory.</param>
+    public static LabelledWords Of(LabelledWords words, int seed, ScratchSpace? scratch = null)
     {
+        scratch ??= ScratchSpace.Heap;
         var tasks = new List<TaskLabels>();
         foreach (var task in words.Tasks)
         {
-            var at = new List<int>();
-            for (var word = 0; word < task.Of.Length; word++)
-                if (task.Of[word] >= 0)
-                    at.Add(word);
-            var labels = at.Select(word => task.Of[word]).ToArray();
-            new CounterRandom(seed, tasks.Count).Shuffle<int>(labels);
-            var shuffled = task.Of.ToArray();
-            for (var n = 0; n < labels.Length; n++)
-                shuffled[at[n]] = labels[n];
+            using var inner = scratch.Inner();
+            var labels = new ColumnList<int>(inner);
+            foreach (var label in task.Of)
+                if (label >= 0)
+                    labels.Add(label);
+            new CounterRandom(seed, tasks.Count).Shuffle(labels.Span);
+            var next = 0;
+            var shuffled = scratch.New(task.Of.Length, word => task.Of[word] < 0 ? -1 : labels[next++]);
             tasks.Add(task with { Of = shuffled });
         }
         return words with { Tasks = tasks };

@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 
 namespace SaeService.Interpretation.Controls;
 
@@ -8,9 +9,11 @@ namespace SaeService.Interpretation.Controls;
 /// </summary>
 public static class TokenTypeDetectors
 {
+    /// <param name="scratch">Where the codes lie; default: in memory.</param>
     /// <param name="minTrainWords">Least occurrences of a form in train documents.</param>
-    public static SparseCodes Codes(LabelledWords words, int minTrainWords = 5)
+    public static SparseCodes Codes(LabelledWords words, ScratchSpace? scratch = null, int minTrainWords = 5)
     {
+        scratch ??= ScratchSpace.Heap;
         var occurrences = new Dictionary<int, int>();
         for (var word = 0; word < words.Count; word++)
             if (words.PartOf(word) == Part.Train)
@@ -20,16 +23,16 @@ public static class TokenTypeDetectors
         for (var feature = 0; feature < frequent.Length; feature++)
             featureOf[frequent[feature]] = feature;
 
-        var start = new long[words.Count + 1];
-        var index = new List<int>(words.Count);
+        var start = scratch.New<long>(words.Count + 1);
+        var index = new ColumnList<int>(scratch);
         for (var word = 0; word < words.Count; word++)
         {
             if (featureOf.TryGetValue(words.Type[word], out var feature))
                 index.Add(feature);
             start[word + 1] = index.Count;
         }
-        var value = new float[index.Count];
-        Array.Fill(value, 1f);
-        return new SparseCodes(frequent.Length, start, [.. index], value);
+        var value = scratch.New<float>(index.Count);
+        value.Span.Fill(1f);
+        return new SparseCodes(frequent.Length, start, index.Complete(), value);
     }
 }

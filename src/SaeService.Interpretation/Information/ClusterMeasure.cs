@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Interpretation.Statistics;
 
@@ -28,14 +29,14 @@ public sealed class ClusterMeasure
     public ClusterMeasure(LabelledWords words, int dimension, GatherVectors gather, InformationRules rules, CancellationToken cancel = default)
     {
         _rules = rules;
-        _words = CounterRandom.Sample([.. Enumerable.Range(0, words.Count)], rules.MaxTrainWords, rules.Seed ^ Stream);
+        _words = CounterRandom.Sample(Enumerable.Range(0, words.Count), rules.MaxTrainWords, rules.Seed ^ Stream);
         K = Math.Clamp((int)Math.Sqrt(_words.Length), 1, MostClusters);
         _cluster = KMeans.Clusters(new ProbeInput(dimension, gather).Design(_words, rules.Threads, cancel), K, rules.Seed);
         Forms = words.Type;
     }
 
     public int K { get; }
-    private int[] Forms { get; }
+    private Column<int> Forms { get; }
 
     /// <summary>Against a task's labels; null where no word has one.</summary>
     public ClusterInformation? Labels(TaskLabels task) => Against(Array.ConvertAll(_words, word => task.Of[word]));

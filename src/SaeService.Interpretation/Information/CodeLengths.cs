@@ -1,10 +1,12 @@
+using SaeService.Columns;
+
 namespace SaeService.Interpretation.Information;
 
 /// <summary>What a predictor of labels costs on the scored words, in bits, summed by document; and what it gets right.</summary>
 /// <param name="words">The scored words: position of each one's document, and its class.</param>
-internal sealed class CodeLengths(ScoredWords words)
+internal sealed class CodeLengths(ScoredWords words, ScratchSpace scratch)
 {
-    private readonly int[] _predicted = new int[words.Classes.Length];
+    private readonly Column<int> _predicted = scratch.New<int>(words.Classes.Length);
 
     /// <summary>By document: Σ -log2 p(class).</summary>
     public double[] Bits { get; } = new double[words.Documents.Length];
@@ -14,7 +16,7 @@ internal sealed class CodeLengths(ScoredWords words)
 
     public double MeanBits => Bits.Sum() / words.Classes.Length;
 
-    public double Accuracy => (double)_predicted.Zip(words.Classes).Count(pair => pair.First == pair.Second) / _predicted.Length;
+    public double Accuracy => (double)RightByClass().Sum() / _predicted.Length;
 
     /// <summary>Mean F1 over the labels that scored words carry.</summary>
     public double MacroF1
@@ -29,14 +31,19 @@ internal sealed class CodeLengths(ScoredWords words)
     /// <summary>By class, of "the likeliest class is this one"; 0 where no scored word has the class and none is taken for it.</summary>
     public double[] F1()
     {
-        int[] right = new int[words.ClassCount], predicted = new int[words.ClassCount];
+        int[] right = RightByClass(), predicted = new int[words.ClassCount];
+        foreach (var c in _predicted)
+            predicted[c]++;
+        return [.. Enumerable.Range(0, words.ClassCount).Select(c => right[c] == 0 ? 0 : 2.0 * right[c] / (predicted[c] + words.Support[c]))];
+    }
+
+    private int[] RightByClass()
+    {
+        var right = new int[words.ClassCount];
         for (var i = 0; i < _predicted.Length; i++)
-        {
-            predicted[_predicted[i]]++;
             if (_predicted[i] == words.Classes[i])
                 right[_predicted[i]]++;
-        }
-        return [.. Enumerable.Range(0, words.ClassCount).Select(c => right[c] == 0 ? 0 : 2.0 * right[c] / (predicted[c] + words.Support[c]))];
+        return right;
     }
 
     /// <param name="word">Position among the scored words.</param>
@@ -60,16 +67,20 @@ internal sealed class CodeLengths(ScoredWords words)
 /// <summary>The test words that are scored: those whose label some train word carries.</summary>
 internal sealed class ScoredWords
 {
-    public ScoredWords(LabelledWords words, TaskLabels task, int[] test, TaskClasses classes)
+    public ScoredWords(LabelledWords words, TaskLabels task, Column<int> test, TaskClasses classes, ScratchSpace scratch)
     {
         Documents = [.. Enumerable.Range(0, words.PartOfDocument.Length).Where(document => words.PartOfDocument[document] == Part.Test)];
         var position = new Dictionary<int, int>(Documents.Length);
         for (var i = 0; i < Documents.Length; i++)
             position[Documents[i]] = i;
-        Words = Array.FindAll(test, word => classes.Of(task.Of[word]) >= 0);
+        var scored = new ColumnList<int>(scratch);
+        foreach (var word in test)
+            if (classes.Of(task.Of[word]) >= 0)
+                scored.Add(word);
+        Words = scored.Complete();
         Unseen = test.Length - Words.Length;
-        Classes = Array.ConvertAll(Words, word => classes.Of(task.Of[word]));
-        Document = Array.ConvertAll(Words, word => position[words.Document[word]]);
+        Classes = scratch.New(Words.Length, i => classes.Of(task.Of[Words[i]]));
+        Document = scratch.New(Words.Length, i => position[words.Document[Words[i]]]);
         ClassCount = classes.Count;
         (Support, WordsOf) = (new int[ClassCount], new int[Documents.Length]);
         for (var i = 0; i < Words.Length; i++)
@@ -80,15 +91,15 @@ internal sealed class ScoredWords
     }
 
     /// <summary>Indices into <see cref="LabelledWords"/>.</summary>
-    public int[] Words { get; }
+    public Column<int> Words { get; }
 
     /// <summary>Test words left out.</summary>
     public int Unseen { get; }
-    public int[] Classes { get; }
+    public Column<int> Classes { get; }
     public int ClassCount { get; }
 
     /// <summary>Position of each word's document in <see cref="Documents"/>.</summary>
-    public int[] Document { get; }
+    public Column<int> Document { get; }
 
     /// <summary>Every test document, ascending.</summary>
     public int[] Documents { get; }

@@ -16,22 +16,29 @@ public static class ControlLabels
     {
         var classes = new int[types.Length];
         for (var i = 0; i < classes.Length; i++)
-        {
-            var at = new CounterRandom(seed ^ TypeStream, types[i]).NextDouble();
-            var c = 0;
-            for (; c < marginal.Length - 1 && (at -= marginal[c]) >= 0; c++)
-            {
-            }
-            classes[i] = c;
-        }
+            classes[i] = OfType(types[i], marginal, seed);
         return classes;
+    }
+
+    /// <inheritdoc cref="ByType"/>
+    public static int OfType(int type, double[] marginal, long seed)
+    {
+        var at = new CounterRandom(seed ^ TypeStream, type).NextDouble();
+        var c = 0;
+        for (; c < marginal.Length - 1 && (at -= marginal[c]) >= 0; c++)
+        {
+        }
+        return c;
     }
 
     /// <summary>The same classes in another order: no word's own.</summary>
     public static int[] Shuffled(ReadOnlySpan<int> classes, long seed, long stream)
     {
         var shuffled = classes.ToArray();
-        new CounterRandom(seed ^ ShuffleStream, stream).Shuffle<int>(shuffled);
+        Shuffle(shuffled, seed, stream);
         return shuffled;
     }
+
+    /// <inheritdoc cref="Shuffled"/>
+    public static void Shuffle(Span<int> classes, long seed, long stream) => new CounterRandom(seed ^ ShuffleStream, stream).Shuffle(classes);
 }

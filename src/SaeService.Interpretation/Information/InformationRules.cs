@@ -1,3 +1,5 @@
+using SaeService.Columns;
+
 namespace SaeService.Interpretation.Information;
 
 /// <summary>What a measurement of V-information may spend and how it is drawn.</summary>
@@ -18,6 +20,9 @@ public sealed record InformationRules
 
     /// <summary>Threads a fit may use; no number depends on it.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Where what grows with the test words lies meanwhile.</summary>
+    public ScratchSpace Scratch { get; init; } = ScratchSpace.Heap;
 
     /// <summary>Candidates of <see cref="VInformation.ChooseLambda"/>.</summary>
     public IReadOnlyList<double> Lambdas { get; init; } = [1, 1e-1, 1e-2, 1e-3, 1e-4];

@@ -20,7 +20,8 @@ public static class MlpInformation
         CancellationToken cancel = default)
     {
         var classes = VInformation.Classes(task, chosen, rules);
-        var scored = new ScoredWords(words, task, chosen.Test, classes);
+        using var scratch = rules.Scratch.Inner();
+        var scored = new ScoredWords(words, task, chosen.Test, classes, scratch);
         VInformation.Require(scored.Words.Length >= rules.MinWords, task, $"only {scored.Words.Length} words to score (test part); {rules.MinWords} are needed");
         var dev = Spread(Array.FindAll(chosen.Dev, word => classes.Of(task.Of[word]) >= 0));
         VInformation.Require(dev.Length >= rules.MinWords, task, $"only {dev.Length} words to stop training on (dev part); {rules.MinWords} are needed");
@@ -31,13 +32,14 @@ public static class MlpInformation
         input.Stream(design, dev, (from, rows, x) => x.AsSpan(0, rows * design.Stride).CopyTo(devVectors.AsSpan(from * design.Stride)));
 
         int[] Control(int[] of) => ControlLabels.ByType(Array.ConvertAll(of, word => words.Type[word]), classes.Share, rules.Seed);
-        int[] labels = VInformation.ClassesOf(task, chosen.Train, classes), control = Control(chosen.Train), controlTest = Control(scored.Words);
+        int[] labels = VInformation.ClassesOf(task, chosen.Train, classes), control = Control(chosen.Train);
+        var controlTest = scratch.New(scored.Words.Length, i => ControlLabels.OfType(words.Type[scored.Words[i]], classes.Share, rules.Seed));
         var probes = Fit(labels, VInformation.ClassesOf(task, dev, classes));
         var controls = Fit(control, Control(dev));
         var best = probes.IndexOf(probes.MinBy(p => p.DevLoss)!);
         var bestControl = Seeds + controls.IndexOf(controls.MinBy(p => p.DevLoss)!);
 
-        CodeLengths marginal = new(scored), probed = new(scored);
+        CodeLengths marginal = new(scored, scratch), probed = new(scored, scratch);
         for (var i = 0; i < scored.Words.Length; i++)
             marginal.Add(i, classes.Share);
         var bits = new double[2 * Seeds];

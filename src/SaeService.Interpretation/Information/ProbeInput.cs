@@ -1,3 +1,5 @@
+using SaeService.Columns;
+
 namespace SaeService.Interpretation.Information;
 
 /// <summary>What a probe sees of a word: the layer's vector, the one-hot label of another task, or the first followed by the second.</summary>
@@ -22,7 +24,7 @@ internal sealed record ProbeInput(int Dimension, GatherVectors Gather, TaskLabel
     }
 
     /// <summary>Hands other words' vectors, standardised as <paramref name="design"/>'s are, to <paramref name="use"/>, block by block, in order.</summary>
-    public void Stream(ProbeDesign design, int[] words, Action<int, int, float[]> use)
+    public void Stream(ProbeDesign design, Column<int> words, Action<int, int, float[]> use)
     {
         var x = new float[BlockRows * design.Stride];
         var vectors = new float[Math.Min(BlockRows, words.Length) * Dimension];
@@ -30,7 +32,7 @@ internal sealed record ProbeInput(int Dimension, GatherVectors Gather, TaskLabel
         {
             var rows = Math.Min(BlockRows, words.Length - from);
             Array.Clear(x);
-            Fill(words.AsSpan(from, rows), vectors, x, design.Stride);
+            Fill(words.Span.Slice(from, rows), vectors, x, design.Stride);
             design.Standardise(x, rows);
             use(from, rows, x);
         }

@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Contracts;
 
 namespace SaeService.Interpretation.Information;
@@ -57,19 +58,20 @@ public static class VInformation
         double lambda, InformationRules rules, TaskLabels? given = null, CancellationToken cancel = default)
     {
         var classes = Classes(task, chosen, rules);
-        var scored = new ScoredWords(words, task, chosen.Test, classes);
+        using var scratch = rules.Scratch.Inner();
+        var scored = new ScoredWords(words, task, chosen.Test, classes, scratch);
         Require(scored.Words.Length >= rules.MinWords, task, $"only {scored.Words.Length} words to score (test part); {rules.MinWords} are needed");
 
         var labels = ClassesOf(task, chosen.Train, classes);
         var types = Array.ConvertAll(chosen.Train, word => words.Type[word]);
-        var testTypes = Array.ConvertAll(scored.Words, word => words.Type[word]);
-        var shuffledTest = ControlLabels.Shuffled(scored.Classes, rules.Seed, 1);
+        var shuffledTest = scratch.New(scored.Classes.Length, i => scored.Classes[i]);
+        ControlLabels.Shuffle(shuffledTest.Span, rules.Seed, 1);
         var control = ControlLabels.ByType(types, classes.Share, rules.Seed);
-        var controlTest = ControlLabels.ByType(testTypes, classes.Share, rules.Seed);
+        var controlTest = scratch.New(scored.Words.Length, i => ControlLabels.OfType(words.Type[scored.Words[i]], classes.Share, rules.Seed));
 
         // The word-type table and the marginal.
-        CodeLengths table = new(scored), marginal = new(scored);
-        ScoreTypes(words, task, chosen, classes, types, labels, testTypes, table);
+        CodeLengths table = new(scored, scratch), marginal = new(scored, scratch);
+        ScoreTypes(words, task, chosen, classes, types, labels, scored.Words, table);
         for (var i = 0; i < scored.Words.Length; i++)
             marginal.Add(i, classes.Share);
 
@@ -82,7 +84,7 @@ public static class VInformation
             LinearProbe.Fit(design, ControlLabels.Shuffled(labels, rules.Seed, 0), classes.Count, lambda),
             LinearProbe.Fit(design, control, classes.Count, lambda),
         ];
-        var probed = new CodeLengths(scored);
+        var probed = new CodeLengths(scored, scratch);
         var shuffledBits = 0.0;
         var controlRight = 0;
         var controlMarginal = Shares(control, classes.Count);
@@ -111,7 +113,7 @@ public static class VInformation
         var controlInformation = (controlMarginalBits.Sum() - controlBits.Sum()) / n;
         var (givenOther, givenBoth) = given is null
             ? default
-            : Conditional(task, given, chosen, dimension, gather, lambda, rules, classes, labels, scored, cancel);
+            : Conditional(task, given, chosen, dimension, gather, lambda, rules, classes, labels, scored, scratch, cancel);
         var beyond = givenOther is null ? null : Difference(givenOther.Bits, givenBoth!.Bits);
         var (probeF1, tableF1) = (probed.F1(), table.F1());
         var present = Enumerable.Range(0, classes.Count).Where(c => scored.Support[c] > 0).ToArray();
@@ -176,7 +178,8 @@ public static class VInformation
     /// one that sees label and vector.
     /// </summary>
     private static (CodeLengths GivenOther, CodeLengths GivenBoth) Conditional(TaskLabels task, TaskLabels given, ProbeWords chosen, int dimension,
-        GatherVectors gather, double lambda, InformationRules rules, TaskClasses classes, int[] labels, ScoredWords scored, CancellationToken cancel)
+        GatherVectors gather, double lambda, InformationRules rules, TaskClasses classes, int[] labels, ScoredWords scored, ScratchSpace scratch,
+        CancellationToken cancel)
     {
         if (given.Task == task.Task)
             throw new ArgumentException($"task '{task.Task}' cannot be measured beyond itself", nameof(given));
@@ -185,21 +188,21 @@ public static class VInformation
         CodeLengths Score(ProbeInput input)
         {
             var design = input.Design(chosen.Train, rules.Threads, cancel);
-            var lengths = new CodeLengths(scored);
+            var lengths = new CodeLengths(scored, scratch);
             Predict(input, design, [LinearProbe.Fit(design, labels, classes.Count, lambda)], scored.Words, (_, word, p) => lengths.Add(word, p));
             return lengths;
         }
     }
 
-    private static void ScoreTypes(LabelledWords words, TaskLabels task, ProbeWords chosen, TaskClasses classes, int[] types, int[] labels, int[] testTypes,
+    private static void ScoreTypes(LabelledWords words, TaskLabels task, ProbeWords chosen, TaskClasses classes, int[] types, int[] labels, Column<int> test,
         CodeLengths into)
     {
         var table = new WordTypeTable(types, labels, classes.Share);
         table.Tune(Array.ConvertAll(chosen.Dev, word => words.Type[word]), ClassesOf(task, chosen.Dev, classes));
         var p = new double[classes.Count];
-        for (var i = 0; i < testTypes.Length; i++)
+        for (var i = 0; i < test.Length; i++)
         {
-            table.Predict(testTypes[i], p);
+            table.Predict(words.Type[test[i]], p);
             into.Add(i, p);
         }
     }
@@ -207,7 +210,7 @@ public static class VInformation
     internal delegate void UsePrediction(int probe, int word, ReadOnlySpan<double> p);
 
     /// <summary>Every probe's distribution for every word, block by block.</summary>
-    internal static void Predict(ProbeInput input, ProbeDesign design, IReadOnlyList<IProbe> probes, int[] words, UsePrediction use) =>
+    internal static void Predict(ProbeInput input, ProbeDesign design, IReadOnlyList<IProbe> probes, Column<int> words, UsePrediction use) =>
         input.Stream(design, words, (from, rows, x) =>
         {
             for (var which = 0; which < probes.Count; which++)

@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Contracts;
 
 namespace SaeService.Interpretation.Labels;
@@ -11,18 +12,19 @@ internal sealed class DetectionWindows
     public const int MostWords = 32;
 
     private readonly TaskLabels _labels;
-    private readonly int[] _windowOf;                // [N], -1: of train documents, or unlabelled
-    private readonly List<int> _words = [];          // those in windows, in order
-    private readonly List<int> _start = [0];         // [windows + 1] into the words
-    private readonly List<(int First, int End)> _sentence = []; // [windows] of the whole sentence, into the words
+    private readonly Column<int> _windowOf;          // [N], -1: of train documents, or unlabelled
+    private readonly ColumnList<int> _words;         // those in windows, in order
+    private readonly ColumnList<int> _start;         // [windows + 1] into the words
+    private readonly ColumnList<(int First, int End)> _sentence; // [windows] of the whole sentence, into the words
     private readonly int[] _carried;                 // [K] windows in which some word carries the label
     private readonly double[] _expected;             // [K] the same, expected with labels shuffled inside sentences
 
-    public DetectionWindows(LabelledWords words, WordPlaces places, TaskLabels labels)
+    public DetectionWindows(LabelledWords words, WordPlaces places, TaskLabels labels, ScratchSpace scratch)
     {
         _labels = labels;
-        _windowOf = new int[words.Count];
-        Array.Fill(_windowOf, -1);
+        (_words, _start, _sentence) = (new(scratch), new(scratch) { 0 }, new(scratch));
+        _windowOf = scratch.New<int>(words.Count);
+        _windowOf.Span.Fill(-1);
         for (var from = 0; from < words.Count;)
         {
             var to = from;

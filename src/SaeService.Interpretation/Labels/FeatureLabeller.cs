@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Interpretation.Statistics;
 
@@ -12,16 +13,18 @@ public static class FeatureLabeller
 {
     /// <param name="codes">Rows in the order of <paramref name="words"/>.</param>
     /// <param name="threads">At most so many at once; -1: as many as there are cores. The result does not depend on it.</param>
+    /// <param name="scratch">Where what grows with the words lies meanwhile; default: in memory.</param>
     /// <exception cref="ArgumentException">Codes and words differ in number, or no document is held out or none is train.</exception>
-    public static FeatureLabelling Run(SparseCodes codes, LabelledWords words, LabelRules rules, int threads = -1)
+    public static FeatureLabelling Run(SparseCodes codes, LabelledWords words, LabelRules rules, int threads = -1, ScratchSpace? scratch = null)
     {
         if (codes.Rows != words.Count)
             throw new ArgumentException($"{codes.Rows} rows of codes for {words.Count} words");
         var heldOut = new HeldOutDocuments(words);
         if (heldOut.Ids.Length == 0 || heldOut.Ids.Length == words.PartOfDocument.Length)
             throw new ArgumentException($"of {words.PartOfDocument.Length} documents {heldOut.Ids.Length} are held out: features need documents of both kinds");
-        var byFeature = FeatureMajorCodes.From(codes);
-        var places = new WordPlaces(words, rules.Seed);
+        using var inner = (scratch ?? ScratchSpace.Heap).Inner();
+        var byFeature = FeatureMajorCodes.From(codes, inner);
+        var places = new WordPlaces(words, rules.Seed, inner);
         var bootstrap = new DocumentBootstrap(heldOut.Ids.Length, rules.BootstrapSamples, rules.Seed);
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
 
@@ -29,7 +32,8 @@ public static class FeatureLabeller
         var measured = new List<(TaskLabels, FeatureMeasures?[])>();
         foreach (var labels in words.Tasks)
         {
-            var run = new TaskRun(byFeature, words, places, heldOut, labels, rules, bootstrap, parallel);
+            using var ofTask = inner.Inner();
+            var run = new TaskRun(byFeature, words, places, heldOut, labels, rules, bootstrap, parallel, ofTask);
             tasks.Add(run.Compact());
             measured.Add((labels, run.Measures));
         }

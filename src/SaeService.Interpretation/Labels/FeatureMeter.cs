@@ -1,19 +1,21 @@
-using System.Runtime.InteropServices;
+using SaeService.Columns;
 using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Labels;
 
-/// <summary>Measures features against one task. Holds scratch space: one a thread.</summary>
+/// <summary>Measures features against one task. Holds room for one feature: one a thread at a time.</summary>
 /// <param name="positive">Every activation above 0.</param>
 /// <param name="codes">Those above <paramref name="thresholds"/>, where features are said to fire.</param>
 /// <param name="minSupport">Active held-out words from which their strengths are measured.</param>
 internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes codes, float[] thresholds, LabelledWords words, WordPlaces places, HeldOutDocuments heldOut,
-    TaskCounts task, DetectionWindows windows, int minSupport)
+    TaskCounts task, DetectionWindows windows, int minSupport, ScratchSpace scratch)
 {
-    private float[] _activations = []; // of the feature in hand, held out, ascending
-    private bool[] _carries = [];      // whether these words carry the label
+    private readonly Column<float> _activations = scratch.New<float>(positive.Longest); // of the feature in hand, held out, ascending
+    private readonly Column<bool> _carries = scratch.New<bool>(positive.Longest);       // whether these words carry the label
     private int _count;
-    private readonly List<int> _types = [];
+    private readonly Column<int> _types = scratch.New<int>(positive.Longest);           // of its words in hand
+    private readonly Column<double> _strengths = scratch.New<double>(positive.Longest);
+    private readonly Column<int> _labels = scratch.New<int>(positive.Longest);
     private readonly int[] _table = new int[2 * task.Count];
     private readonly double[] _gain = new double[heldOut.Ids.Length];
     private readonly double[] _fires = new double[heldOut.Ids.Length];
@@ -23,8 +25,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
     /// <param name="halves">What the halves of the documents say of it.</param>
     public FeatureMeasures Measure(int feature, int label, ReadOnlySpan<int> train, ReadOnlyMemory<int> held, SplitLabels halves)
     {
-        _types.Clear();
-        int sentences = 0, lastSentence = -1;
+        int active = 0, sentences = 0, lastSentence = -1;
         double weight = 0, weightOfLabel = 0, gain = 0;
         var fires = codes.Words(feature);
         var values = codes.Values(feature);
@@ -34,7 +35,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             if (places.IsTrain(word) || task.Labels.Of[word] < 0)
                 continue;
             var carries = task.Labels.Of[word] == label;
-            _types.Add(words.Type[word]);
+            _types[active++] = words.Type[word];
             weight += values[n];
             weightOfLabel += carries ? values[n] : 0;
             gain += task.ContextGain(words.Type[word], label, carries);
@@ -44,7 +45,6 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         }
 
         var counts = held.Span;
-        var active = _types.Count;
         var onHeldOut = new Contingency(counts[label], active, task.HeldOut[label], task.HeldOutTotal);
         for (var y = 0; y < task.Count; y++)
         {
@@ -76,7 +76,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             MiMagnitudeBits = MagnitudeBits(feature),
             ExpectedMiBits = task.ExpectedMiBits(active),
             Entropy = task.Count < 2 ? 0 : DiscreteInformation.EntropyBits(counts) / Math.Log2(task.Count),
-            LexicalDiversity = active == 0 ? 0 : Math.Pow(2, EntropyOfTypes()),
+            LexicalDiversity = active == 0 ? 0 : Math.Pow(2, EntropyOf(_types.Span[..active])),
             ContextGain = active == 0 ? 0 : gain / active,
             Log10P = onHeldOut.Log10P,
         };
@@ -87,8 +87,6 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
     {
         var fires = positive.Words(feature);
         var values = positive.Values(feature);
-        if (_activations.Length < fires.Length)
-            (_activations, _carries) = (new float[fires.Length], new bool[fires.Length]);
         _count = 0;
         var hits = 0;
         for (var n = 0; n < fires.Length; n++)
@@ -99,7 +97,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             hits += carries ? 1 : 0;
             (_activations[_count], _carries[_count++]) = (values[n], carries);
         }
-        Array.Sort(_activations, _carries, 0, _count);
+        _activations.Span[.._count].Sort(_carries.Span[.._count]);
         return new Contingency(hits, _count, task.HeldOut[label], task.HeldOutTotal);
     }
 
@@ -137,8 +135,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
     /// </summary>
     private double? MagnitudeBits(int feature)
     {
-        List<double> strengths = [];
-        List<int> labels = [];
+        var count = 0;
         var table = new int[2 * task.Count]; // active; silent
         task.HeldOut.CopyTo(table, task.Count);
         var fires = positive.Words(feature);
@@ -148,15 +145,14 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             var label = task.Labels.Of[fires[n]];
             if (label < 0 || heldOut.PositionOf(words.Document[fires[n]]) < 0)
                 continue;
-            strengths.Add(values[n]);
-            labels.Add(label);
+            (_strengths[count], _labels[count++]) = (values[n], label);
             table[label]++;
             table[task.Count + label]--;
         }
-        if (labels.Count < minSupport)
+        if (count < minSupport)
             return null;
-        var strength = NearestNeighbourInformation.Nats(CollectionsMarshal.AsSpan(strengths), CollectionsMarshal.AsSpan(labels)) / Math.Log(2);
-        return DiscreteInformation.MutualInformationBits(table, 2, task.Count) + (double)labels.Count / task.HeldOutTotal * strength;
+        var strength = NearestNeighbourInformation.Nats(_strengths.Span[..count], _labels.Span[..count]) / Math.Log(2);
+        return DiscreteInformation.MutualInformationBits(table, 2, task.Count) + (double)count / task.HeldOutTotal * strength;
     }
 
     /// <summary>The 95 % document-bootstrap interval of a feature's context gain, Σ gain / Σ fires.</summary>
@@ -185,7 +181,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         double positives = held.Labelled, negatives = held.Total - held.Labelled;
         if (positives == 0 || negatives == 0)
             return null;
-        var activations = _activations.AsSpan(0, _count);
+        var activations = _activations.Span[.._count];
         double silentPositives = positives - held.Hits, silentNegatives = negatives - (held.Active - held.Hits);
         double won = silentPositives * silentNegatives / 2, below = silentNegatives;
         for (var from = 0; from < activations.Length;)
@@ -204,14 +200,14 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         return won / (positives * negatives);
     }
 
-    private double EntropyOfTypes()
+    private static double EntropyOf(Span<int> types)
     {
-        _types.Sort();
+        types.Sort();
         var counts = new List<int>();
-        for (var from = 0; from < _types.Count;)
+        for (var from = 0; from < types.Length;)
         {
             var to = from;
-            while (to < _types.Count && _types[to] == _types[from])
+            while (to < types.Length && types[to] == types[from])
                 to++;
             counts.Add(to - from);
             from = to;

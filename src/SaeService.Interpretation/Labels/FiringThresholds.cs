@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Labels;
@@ -17,30 +18,29 @@ internal static class FiringThresholds
     private const double Margin = 0.25, SupportMargin = 1.5;
 
     /// <returns>By feature: it fires where its activation is above this.</returns>
-    public static float[] Choose(FeatureMajorCodes codes, WordPlaces places, TaskCounts task, LabelRules rules, ParallelOptions parallel)
+    public static float[] Choose(FeatureMajorCodes codes, WordPlaces places, TaskCounts task, LabelRules rules, ParallelOptions parallel, ScratchSpace scratch)
     {
         var thresholds = new float[codes.Features];
         if (!rules.ChooseThresholds)
             return thresholds;
-        Parallel.For(0, codes.Features, parallel, () => new Scratch(task.Count), (feature, _, scratch) =>
+        var rooms = new Rooms<Chooser>(() => new Chooser(task.Count, codes.Longest, scratch));
+        Parallel.For(0, codes.Features, parallel, rooms.Enter, (feature, _, chooser) =>
         {
-            thresholds[feature] = scratch.Choose(codes.Words(feature), codes.Values(feature), places, task, rules);
-            return scratch;
-        }, _ => { });
+            thresholds[feature] = chooser.Choose(codes.Words(feature), codes.Values(feature), places, task, rules);
+            return chooser;
+        }, rooms.Leave);
         return thresholds;
     }
 
-    /// <summary>Of one thread.</summary>
-    private sealed class Scratch(int labels)
+    /// <summary>Of one thread at a time.</summary>
+    private sealed class Chooser(int labels, int longest, ScratchSpace scratch)
     {
         private readonly int[] _hits = new int[labels]; // [K]
-        private float[] _values = [];
-        private int[] _labels = [];
+        private readonly Column<float> _values = scratch.New<float>(longest);
+        private readonly Column<int> _labels = scratch.New<int>(longest);
 
         public float Choose(ReadOnlySpan<int> fires, ReadOnlySpan<float> values, WordPlaces places, TaskCounts task, LabelRules rules)
         {
-            if (_values.Length < fires.Length)
-                (_values, _labels) = (new float[fires.Length], new int[fires.Length]);
             var count = 0;
             for (var n = 0; n < fires.Length; n++)
             {
@@ -50,7 +50,7 @@ internal static class FiringThresholds
                 // Negated, so that an ascending sort puts the strongest first.
                 (_values[count], _labels[count++]) = (-values[n], label);
             }
-            Array.Sort(_values, _labels, 0, count);
+            _values.Span[..count].Sort(_labels.Span[..count]);
 
             Array.Clear(_hits);
             var asked = rules.ConsistencyLower + Margin * (1 - rules.ConsistencyLower);

@@ -1,3 +1,5 @@
+using SaeService.Columns;
+
 namespace SaeService.Interpretation.Labels;
 
 /// <param name="At">Where its features begin; -1: all of them are 0.</param>
@@ -22,13 +24,15 @@ internal sealed class SparseLogistic(int features)
         return logit;
     }
 
-    public void Fit(double[] x, List<LogisticCase> cases)
+    public void Fit(Column<double> x, ColumnList<LogisticCase> cases)
     {
         var n = features + 1;
         double[] gradient = new double[n], hessian = new double[n * n], step = new double[n], before = new double[n];
-        double positives = cases.Sum(c => c.Positive), negatives = cases.Sum(c => c.Negative);
+        double positives = 0, negatives = 0;
+        foreach (ref readonly var c in cases.Span)
+            (positives, negatives) = (positives + c.Positive, negatives + c.Negative);
         _theta[features] = Math.Log(positives / negatives);
-        var value = Evaluate(x, cases, gradient, hessian);
+        var value = Evaluate(x.Span, cases.Span, gradient, hessian);
         for (var iteration = 0; iteration < MaxSteps; iteration++)
         {
             Solve(hessian, gradient, step);
@@ -42,7 +46,7 @@ internal sealed class SparseLogistic(int features)
             {
                 for (var i = 0; i < n; i++)
                     _theta[i] = before[i] - length * step[i];
-                var next = Evaluate(x, cases, gradient, hessian);
+                var next = Evaluate(x.Span, cases.Span, gradient, hessian);
                 if (next <= value - 1e-4 * length * decrement || length < 1e-10)
                 {
                     value = next;
@@ -52,7 +56,7 @@ internal sealed class SparseLogistic(int features)
         }
     }
 
-    private double Evaluate(double[] x, List<LogisticCase> cases, double[] gradient, double[] hessian)
+    private double Evaluate(ReadOnlySpan<double> x, ReadOnlySpan<LogisticCase> cases, double[] gradient, double[] hessian)
     {
         var n = features + 1;
         Array.Clear(gradient);

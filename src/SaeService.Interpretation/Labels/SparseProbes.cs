@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 
 namespace SaeService.Interpretation.Labels;
@@ -13,12 +14,14 @@ public static class SparseProbes
 
     /// <summary>Every label that a feature may have, of which train and held-out documents have words, and other words too.</summary>
     /// <param name="codes">Rows in the order of <paramref name="words"/>. Activations count as they are, without thresholds.</param>
-    public static IReadOnlyList<LabelProbes> Run(SparseCodes codes, LabelledWords words, int threads = -1)
+    public static IReadOnlyList<LabelProbes> Run(SparseCodes codes, LabelledWords words, int threads = -1, ScratchSpace? scratch = null)
     {
         if (codes.Rows != words.Count)
             throw new ArgumentException($"{codes.Rows} rows of codes for {words.Count} words");
-        var byFeature = FeatureMajorCodes.From(codes);
+        using var inner = (scratch ?? ScratchSpace.Heap).Inner();
+        var byFeature = FeatureMajorCodes.From(codes, inner);
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads };
+        var rows = new Rooms<Column<int>>(() => inner.New<int>(words.Count));
         var found = new List<LabelProbes>();
         foreach (var task in words.Tasks)
         {
@@ -29,12 +32,12 @@ public static class SparseProbes
                     (words.PartOf(word) == Part.Train ? train : heldOut)[label]++;
             var means = Means(byFeature, words, task, train, parallel);
             var probes = new LabelProbes?[task.Names.Length];
-            Parallel.For(0, probes.Length, parallel, () => new int[words.Count], (label, _, rowOf) =>
+            Parallel.For(0, probes.Length, parallel, rows.Enter, (label, _, rowOf) =>
             {
                 if (!task.Excluded.Contains(label) && Both(train, label) && Both(heldOut, label))
-                    probes[label] = new LabelProbes(task.Task, task.Names[label], Probe(byFeature, words, task, label, means, train, heldOut, rowOf));
+                    probes[label] = new LabelProbes(task.Task, task.Names[label], Probe(byFeature, words, task, label, means, train, heldOut, rowOf, inner));
                 return rowOf;
-            }, _ => { });
+            }, rows.Leave);
             found.AddRange(probes.Where(p => p is not null).Select(p => p!));
         }
         return found;
@@ -69,7 +72,8 @@ public static class SparseProbes
     }
 
     /// <param name="rowOf">Scratch [N], zeros; left so.</param>
-    private static List<SparseProbe> Probe(FeatureMajorCodes codes, LabelledWords words, TaskLabels task, int label, float[] differences, int[] train, int[] heldOut, int[] rowOf)
+    private static List<SparseProbe> Probe(FeatureMajorCodes codes, LabelledWords words, TaskLabels task, int label, float[] differences, int[] train, int[] heldOut, Column<int> rowOf,
+        ScratchSpace scratch)
     {
         var labels = task.Names.Length;
         var chosen = Enumerable.Range(0, codes.Features).Where(f => differences[f * labels + label] != 0)
@@ -78,7 +82,8 @@ public static class SparseProbes
             return [];
 
         // Words on which one of them fires get a row; all others look alike and are counted.
-        var rows = new List<int>();
+        using var inner = scratch.Inner();
+        var rows = new ColumnList<int>(inner);
         foreach (var feature in chosen)
             foreach (var word in codes.Words(feature))
                 if (task.Of[word] >= 0 && rowOf[word] == 0)
@@ -86,7 +91,7 @@ public static class SparseProbes
                     rows.Add(word);
                     rowOf[word] = rows.Count;
                 }
-        var x = new double[rows.Count * chosen.Length]; // [rows, features], in standard deviations
+        var x = inner.New<double>(checked(rows.Count * chosen.Length)); // [rows, features], in standard deviations
         for (var j = 0; j < chosen.Length; j++)
         {
             var fires = codes.Words(chosen[j]);
@@ -106,8 +111,9 @@ public static class SparseProbes
         {
             var used = Math.Min(size, chosen.Length);
             var model = new SparseLogistic(used);
-            List<(double Score, double Positive, double Negative)> onTrain = [], onHeldOut = [];
-            var cases = new List<LogisticCase>();
+            using var ofSize = inner.Inner();
+            ColumnList<(double Score, double Positive, double Negative)> onTrain = new(ofSize), onHeldOut = new(ofSize);
+            var cases = new ColumnList<LogisticCase>(ofSize);
             int[] seen = new int[2], seenPositive = new int[2];
             for (var row = 0; row < rows.Count; row++)
             {
@@ -125,12 +131,12 @@ public static class SparseProbes
             for (var row = 0; row < rows.Count; row++)
             {
                 var positive = task.Of[rows[row]] == label ? 1 : 0;
-                (words.PartOf(rows[row]) == Part.Train ? onTrain : onHeldOut).Add((model.Logit(x, row * chosen.Length), positive, 1 - positive));
+                (words.PartOf(rows[row]) == Part.Train ? onTrain : onHeldOut).Add((model.Logit(x.Span, row * chosen.Length), positive, 1 - positive));
             }
-            onTrain.Add((model.Logit(x, -1), silent[0].Positive, silent[0].Negative));
-            onHeldOut.Add((model.Logit(x, -1), silent[1].Positive, silent[1].Negative));
-            var threshold = BestThreshold(onTrain);
-            found.Add(new SparseProbe(size, F1(onHeldOut, threshold), Auroc(onHeldOut), chosen[..used]));
+            onTrain.Add((model.Logit(x.Span, -1), silent[0].Positive, silent[0].Negative));
+            onHeldOut.Add((model.Logit(x.Span, -1), silent[1].Positive, silent[1].Negative));
+            var threshold = BestThreshold(onTrain.Span);
+            found.Add(new SparseProbe(size, F1(onHeldOut.Span, threshold), Auroc(onHeldOut.Span), chosen[..used]));
         }
         foreach (var word in rows)
             rowOf[word] = 0;
@@ -138,15 +144,15 @@ public static class SparseProbes
     }
 
     /// <summary>The score from which on saying "yes" has the highest F1; the highest of equals.</summary>
-    private static double BestThreshold(List<(double Score, double Positive, double Negative)> scored)
+    private static double BestThreshold(Span<(double Score, double Positive, double Negative)> scored)
     {
         scored.Sort((a, b) => b.Score.CompareTo(a.Score));
-        double positives = scored.Sum(s => s.Positive), hits = 0, said = 0, best = 0, threshold = double.PositiveInfinity;
-        for (var n = 0; n < scored.Count; n++)
+        double positives = Positives(scored), hits = 0, said = 0, best = 0, threshold = double.PositiveInfinity;
+        for (var n = 0; n < scored.Length; n++)
         {
             hits += scored[n].Positive;
             said += scored[n].Positive + scored[n].Negative;
-            if (n + 1 < scored.Count && scored[n + 1].Score == scored[n].Score)
+            if (n + 1 < scored.Length && scored[n + 1].Score == scored[n].Score)
                 continue;
             if (2 * hits / (said + positives) is var f1 && f1 > best)
                 (best, threshold) = (f1, scored[n].Score);
@@ -154,29 +160,37 @@ public static class SparseProbes
         return threshold;
     }
 
-    private static double F1(List<(double Score, double Positive, double Negative)> scored, double threshold)
+    private static double F1(ReadOnlySpan<(double Score, double Positive, double Negative)> scored, double threshold)
     {
-        double positives = scored.Sum(s => s.Positive), hits = 0, said = 0;
+        double positives = Positives(scored), hits = 0, said = 0;
         foreach (var (score, positive, negative) in scored)
             if (score >= threshold)
                 (hits, said) = (hits + positive, said + positive + negative);
         return said + positives == 0 ? 0 : 2 * hits / (said + positives);
     }
 
-    private static double Auroc(List<(double Score, double Positive, double Negative)> scored)
+    private static double Auroc(Span<(double Score, double Positive, double Negative)> scored)
     {
         scored.Sort((a, b) => a.Score.CompareTo(b.Score));
         double won = 0, below = 0;
-        for (var from = 0; from < scored.Count;)
+        for (var from = 0; from < scored.Length;)
         {
             double positive = 0, negative = 0;
             var to = from;
-            for (; to < scored.Count && scored[to].Score == scored[from].Score; to++)
+            for (; to < scored.Length && scored[to].Score == scored[from].Score; to++)
                 (positive, negative) = (positive + scored[to].Positive, negative + scored[to].Negative);
             won += positive * (below + negative / 2);
             below += negative;
             from = to;
         }
-        return won / (scored.Sum(s => s.Positive) * below);
+        return won / (Positives(scored) * below);
+    }
+
+    private static double Positives(ReadOnlySpan<(double Score, double Positive, double Negative)> scored)
+    {
+        var sum = 0.0;
+        foreach (ref readonly var s in scored)
+            sum += s.Positive;
+        return sum;
     }
 }

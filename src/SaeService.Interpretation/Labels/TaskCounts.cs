@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Labels;
@@ -5,11 +6,11 @@ namespace SaeService.Interpretation.Labels;
 /// <summary>What is known of a task's labels before any feature is looked at: margins by part, and labels by word type on train.</summary>
 internal sealed class TaskCounts
 {
-    private readonly double[] _expectedMiBits;               // [held-out words + 1] by words fired on; NaN until asked for
+    private readonly Column<double> _expectedMiBits;         // [held-out words + 1] by words fired on; NaN until asked for
     private readonly int[] _ofType;                          // [types], train
     private readonly Dictionary<long, int> _ofTypeAndLabel = []; // type * K + label, train
 
-    public TaskCounts(LabelledWords words, TaskLabels labels, WordPlaces places)
+    public TaskCounts(LabelledWords words, TaskLabels labels, WordPlaces places, ScratchSpace scratch)
     {
         Labels = labels;
         OfHalf = [new int[labels.Names.Length], new int[labels.Names.Length]];
@@ -37,8 +38,8 @@ internal sealed class TaskCounts
         }
         TrainTotal = Train.Sum();
         HeldOutTotal = HeldOut.Sum();
-        _expectedMiBits = new double[HeldOutTotal + 1];
-        Array.Fill(_expectedMiBits, double.NaN);
+        _expectedMiBits = scratch.New<double>(HeldOutTotal + 1);
+        _expectedMiBits.Span.Fill(double.NaN);
     }
 
     public TaskLabels Labels { get; }

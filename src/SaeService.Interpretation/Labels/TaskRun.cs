@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Interpretation.Statistics;
 
@@ -16,34 +17,38 @@ internal sealed class TaskRun
     private readonly DetectionWindows _windows;
     private readonly HeldOutDocuments _heldOut;
     private readonly LabelRules _rules;
+    private readonly ScratchSpace _scratch;
     private readonly TaskCounts _task;
+    private readonly Rooms<FeatureMeter> _meters;
     private readonly int[] _train; // [F, K] words of a label a feature fires on
     private readonly int[] _held;  // [F, K]
     private readonly int _tests;
 
     public TaskRun(FeatureMajorCodes codes, LabelledWords words, WordPlaces places, HeldOutDocuments heldOut, TaskLabels labels, LabelRules rules,
-        DocumentBootstrap bootstrap, ParallelOptions parallel)
+        DocumentBootstrap bootstrap, ParallelOptions parallel, ScratchSpace scratch)
     {
         _positive = codes;
         _words = words;
         _heldOut = heldOut;
         _rules = rules;
         _places = places;
-        _windows = new DetectionWindows(words, places, labels);
-        _task = new TaskCounts(words, labels, places);
-        _thresholds = FiringThresholds.Choose(codes, places, _task, rules, parallel);
-        _codes = codes.Above(_thresholds);
+        _scratch = scratch;
+        _windows = new DetectionWindows(words, places, labels, scratch);
+        _task = new TaskCounts(words, labels, places, scratch);
+        _thresholds = FiringThresholds.Choose(codes, places, _task, rules, parallel, scratch);
+        _codes = codes.Above(_thresholds, scratch);
         _train = new int[checked(codes.Features * _task.Count)];
         _held = new int[_train.Length];
         Measures = new FeatureMeasures?[codes.Features];
 
-        Parallel.For(0, codes.Features, parallel, () => (Meter: NewMeter(), Halves: new int[2 * _task.Count]), (feature, _, mine) =>
+        _meters = new(() => new(_positive, _codes, _thresholds, _words, _places, _heldOut, _task, _windows, _rules.MinSupport, scratch));
+        Parallel.For(0, codes.Features, parallel, () => (Meter: _meters.Enter(), Halves: new int[2 * _task.Count]), (feature, _, mine) =>
         {
             Count(feature, mine.Halves);
             if (ChooseLabel(Train(feature), _task.Train) is { } label)
                 Measures[feature] = mine.Meter.Measure(feature, label, Train(feature), HeldOf(feature), Halves(mine.Halves, label));
             return mine;
-        }, _ => { });
+        }, mine => _meters.Leave(mine.Meter));
 
         var tested = Measures.Where(m => m is { HeldOut.Active: > 0 }).Select(m => m!).ToArray();
         _tests = tested.Length;
@@ -51,12 +56,12 @@ internal sealed class TaskRun
         for (var n = 0; n < tested.Length; n++)
             tested[n].Q = q[n];
 
-        Parallel.For(0, codes.Features, parallel, NewMeter, (feature, _, meter) =>
+        Parallel.For(0, codes.Features, parallel, _meters.Enter, (feature, _, meter) =>
         {
             if (Measures[feature] is { } of)
                 Judge(of, meter, bootstrap);
             return meter;
-        }, _ => { });
+        }, _meters.Leave);
     }
 
     /// <summary>By feature; null where train documents give it no label.</summary>
@@ -67,7 +72,7 @@ internal sealed class TaskRun
         var labels = new List<LabelUnion>();
         var consistent = new List<FeatureSummary>();
         var ofLabel = Measures.Where(m => m is not null).Select(m => m!).ToLookup(m => m.Label);
-        var fired = new bool[_words.Count];
+        var fired = _scratch.New<bool>(_words.Count);
         for (var label = 0; label < _task.Count; label++)
         {
             if (_task.Labels.Excluded.Contains(label))
@@ -107,7 +112,6 @@ internal sealed class TaskRun
         return counts;
     }
 
-    private FeatureMeter NewMeter() => new(_positive, _codes, _thresholds, _words, _places, _heldOut, _task, _windows, _rules.MinSupport);
     private ReadOnlySpan<int> Train(int feature) => _train.AsSpan(feature * _task.Count, _task.Count);
     private ReadOnlyMemory<int> HeldOf(int feature) => _held.AsMemory(feature * _task.Count, _task.Count);
     private FeatureSummary Summary(FeatureMeasures of) => of.Summary(_task.Labels, _rules);
@@ -194,15 +198,17 @@ internal sealed class TaskRun
         foreach (var word in _codes.Words(chosen))
             if (_task.Labels.Of[word] is >= 0 and var other)
                 halves[_places.Half(word) * _task.Count + other]++;
-        var of = NewMeter().Measure(chosen, label, Train(chosen), HeldOf(chosen), Halves(halves, label));
+        var meter = _meters.Enter();
+        var of = meter.Measure(chosen, label, Train(chosen), HeldOf(chosen), Halves(halves, label));
+        _meters.Leave(meter);
         of.Q = Math.Min(1, Math.Pow(10, of.Log10P) * Math.Max(1, _tests));
         of.FailedGates = of.Gates(_rules);
         return of;
     }
 
-    private UnionCounts Union(FeatureMeasures[] features, int label, bool[] fired)
+    private UnionCounts Union(FeatureMeasures[] features, int label, Column<bool> fired)
     {
-        Array.Clear(fired);
+        fired.Span.Clear();
         foreach (var feature in features)
             foreach (var word in _codes.Words(feature.Index))
                 fired[word] = true;

@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Interpretation.Statistics;
 
 namespace SaeService.Interpretation.Labels;
@@ -8,9 +9,9 @@ namespace SaeService.Interpretation.Labels;
 /// </summary>
 public sealed class WordPlaces
 {
-    private readonly byte[] _place; // bit 0: the half; bit 1: held out
+    private readonly Column<byte> _place; // bit 0: the half; bit 1: held out
 
-    public WordPlaces(LabelledWords words, int seed)
+    public WordPlaces(LabelledWords words, int seed, ScratchSpace? scratch = null)
     {
         var ofDocument = new byte[words.PartOfDocument.Length];
         foreach (var heldOut in new[] { false, true })
@@ -20,7 +21,7 @@ public sealed class WordPlaces
             for (var n = 0; n < documents.Length; n++)
                 ofDocument[documents[n]] = (byte)((heldOut ? 2 : 0) | (n & 1));
         }
-        _place = Array.ConvertAll(words.Document, document => ofDocument[document]);
+        _place = (scratch ?? ScratchSpace.Heap).New(words.Count, word => ofDocument[words.Document[word]]);
     }
 
     public bool IsTrain(int word) => _place[word] < 2;

@@ -34,16 +34,23 @@ public struct CounterRandom(long seed, long stream)
     }
 
     /// <summary>At most so many of the items, ascending: those with the smallest keys. An item's key is its own, whatever else is drawn from.</summary>
-    /// <param name="items">Ascending. Not changed.</param>
-    public static int[] Sample(int[] items, int most, long seed)
+    /// <remarks>Holds as many as it draws, of however many.</remarks>
+    /// <param name="items">Ascending.</param>
+    public static int[] Sample(IEnumerable<int> items, int most, long seed)
     {
-        if (items.Length <= most)
-            return items;
-        var drawn = items.ToArray();
-        Array.Sort(Array.ConvertAll(items, item => new CounterRandom(seed, item).NextUInt64()), drawn);
-        Array.Resize(ref drawn, most);
-        Array.Sort(drawn);
-        return drawn;
+        // The largest key of those drawn so far comes out first.
+        var drawn = new PriorityQueue<int, ulong>(Comparer<ulong>.Create((a, b) => b.CompareTo(a)));
+        foreach (var item in items)
+        {
+            var key = new CounterRandom(seed, item).NextUInt64();
+            if (drawn.Count < most)
+                drawn.Enqueue(item, key);
+            else
+                drawn.EnqueueDequeue(item, key);
+        }
+        int[] sample = [.. drawn.UnorderedItems.Select(i => i.Element)];
+        Array.Sort(sample);
+        return sample;
     }
 
     private static ulong Mix(ulong z)

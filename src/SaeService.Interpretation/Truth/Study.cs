@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Interpretation.Conclusions;
 using SaeService.Interpretation.Controls;
@@ -39,24 +40,28 @@ public sealed class Study
 
     /// <param name="dimension">Of the vectors.</param>
     /// <param name="cancel">Stops between two steps.</param>
+    /// <param name="scratch">Where what grows with the words lies; default: in memory.</param>
     /// <param name="begins">Told the name of each step: <c>inform</c>, <c>label</c>, <c>control</c> or <c>conclude</c>.</param>
     public static Study Run(LabelledWords words, IReadOnlyList<StudyLayer> layers, int dimension, StudyRules rules, CancellationToken cancel = default,
-        Action<string>? begins = null)
+        Action<string>? begins = null, ScratchSpace? scratch = null)
     {
+        scratch ??= ScratchSpace.Heap;
+        rules = rules with { Information = rules.Information with { Scratch = scratch } };
         begins?.Invoke("inform");
-        var chosen = words.Tasks.ToDictionary(t => t.Task, t => ProbeWords.Choose(words, t, rules.Information.MaxTrainWords, rules.Information.Seed));
+        var chosen = words.Tasks.ToDictionary(t => t.Task, t => ProbeWords.Choose(words, t, rules.Information.MaxTrainWords, rules.Information.Seed, scratch));
         var reference = layers[layers.Count / 2];
         var lambdas = words.Tasks.ToDictionary(t => t.Task, t =>
             VInformation.ChooseLambda(words, t, chosen[t.Task], dimension, reference.Vectors, rules.Information, cancel).Lambda);
         begins?.Invoke("label");
-        var labellings = layers.Select(l => FeatureLabeller.Run(l.Codes, words, rules.Labels, rules.Threads)).ToArray();
+        var labellings = layers.Select(l => FeatureLabeller.Run(l.Codes, words, rules.Labels, rules.Threads, scratch)).ToArray();
         var evidence = layers.Select((layer, n) =>
         {
             cancel.ThrowIfCancellationRequested();
             begins?.Invoke("control");
-            var directions = RandomDirections.Codes(Centred(layer.Vectors, words.Count, dimension), dimension, layer.Codes, rules.Labels.Seed, rules.Threads);
+            using var inner = scratch.Inner();
+            var directions = RandomDirections.Codes(Centred(layer.Vectors, words.Count, dimension), dimension, layer.Codes, rules.Labels.Seed, rules.Threads, scratch: inner);
             begins?.Invoke("label");
-            var random = FeatureLabeller.Run(directions, words, rules.Labels, rules.Threads).Layer;
+            var random = FeatureLabeller.Run(directions, words, rules.Labels, rules.Threads, inner).Layer;
             begins?.Invoke("inform");
             return new LayerEvidence
             {
@@ -69,7 +74,7 @@ public sealed class Study
             };
         }).ToArray();
         begins?.Invoke("label");
-        var tokenTypes = FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules.Labels, rules.Threads).Layer;
+        var tokenTypes = FeatureLabeller.Run(TokenTypeDetectors.Codes(words, scratch), words, rules.Labels, rules.Threads, scratch).Layer;
         begins?.Invoke("conclude");
         var document = Conclusion.Build(new Evidence
         {

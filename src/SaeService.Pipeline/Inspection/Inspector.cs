@@ -63,7 +63,7 @@ internal static class Inspector
         var hook = job.Request.Hook!;
         var places = layers.SelectMany(l => new[] { Hooks.PlaceOf(hook, l), LensPlace(hook, l) }).Distinct().ToArray();
         var vectors = new Dictionary<(HookPoint, int), float[]>();
-        new ActivationCapture(job.Model, places).Run([corpus.TokenIds], (place, _, rows) => vectors[place] = rows.ToArray());
+        new ActivationCapture(job.Model, places).Run([corpus.TokenIds.ToArray()], (place, _, rows) => vectors[place] = rows.ToArray());
         return vectors;
     }
 

@@ -27,7 +27,7 @@ internal static class CaptureStage
         Report();
         // Rows have their places in the files, so that batches may write theirs in any order; a checkpoint is of those before which none is missing.
         Passes.Run(model, batches.Count, PassMemory.AtOnce(PassMemory.OfCapture(model.Description.DModel, context.Request.ContextLength!.Value, context.Worker.Shape), context.Worker.Shape),
-            number => capture.Run([.. batches[number].Select(c => new ReadOnlyMemory<int>(corpus.TokenIds, corpus.ContextStart[c], files.Lengths[c]))],
+            number => capture.Run([.. batches[number].Select(c => new ReadOnlyMemory<int>(corpus.TokensOf(c)))],
                 (place, i, rows) =>
                 {
                     // A pass of a large model takes long. One that is shut down gets to its end, for the checkpoint.

@@ -24,7 +24,7 @@ internal static class ConcludeStage
         var inputs = Inputs.Provenance(context);
         var corpus = Inputs.Corpus(context);
         var filters = Inputs.Filters(context);
-        var (words, _) = Inputs.Words(corpus, filters);
+        var (words, _) = Inputs.Words(corpus, filters, context.Scratch);
         var reference = StagePlan.ReferenceLayer(context.Layers);
         using var db = context.OpenDatabase();
         var spliced = context.Layers.ToDictionary(layer => layer, layer => JobModes.Splices(request.Mode!)

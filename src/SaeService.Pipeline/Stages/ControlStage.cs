@@ -1,7 +1,9 @@
+using SaeService.Autoencoders;
 using SaeService.Checkpoints;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Estimates;
+using SaeService.Interpretation;
 using SaeService.Interpretation.Controls;
 using SaeService.Interpretation.Labels;
 using SaeService.Queueing;
@@ -20,7 +22,7 @@ internal static class ControlStage
         var layer = context.Layer;
         var corpus = Inputs.Corpus(context);
         var filters = Inputs.Filters(context);
-        var (words, packed) = Inputs.Words(corpus, filters);
+        var (words, packed) = Inputs.Words(corpus, filters, context.Scratch);
         var codes = Inputs.Codes(context, layer);
         var rules = LabelRules.From(context.Request);
         using var activations = Inputs.Activations(context, layer);
@@ -32,16 +34,17 @@ internal static class ControlStage
         for (var repeat = 0; repeat < repeats; repeat++)
         {
             context.Progress(repeat / steps, message: $"random directions {repeat + 1} of {repeats}");
-            var random = RandomDirections.Codes(centred.Read, activations.Dim, codes, rules.Seed + repeat, context.Worker.Threads);
-            artifacts.Add(context.Write(Artifacts.RandomLabelling(repeat), FeatureLabeller.Run(random, words, rules, context.Worker.Threads).Layer.Write));
+            using var scratch = context.Scratch.Inner();
+            var random = RandomDirections.Codes(centred.Read, activations.Dim, codes, rules.Seed + repeat, context.Worker.Threads, scratch: scratch);
+            artifacts.Add(context.Write(Artifacts.RandomLabelling(repeat), Labelled(random, words).Layer.Write));
         }
         context.Progress(repeats / steps, message: "shuffled labels");
-        artifacts.Add(context.Write(Artifacts.ShuffledLabelling, FeatureLabeller.Run(codes, ShuffledLabels.Of(words, rules.Seed), rules, context.Worker.Threads).Layer.Write));
+        artifacts.Add(context.Write(Artifacts.ShuffledLabelling, Labelled(codes, ShuffledLabels.Of(words, rules.Seed, context.Scratch)).Layer.Write));
         if (layer == StagePlan.ReferenceLayer(context.Layers))
         {
             // Word lists see no model: once for all layers.
             context.Progress((repeats + 1) / steps, message: "word lists");
-            artifacts.Add(context.Write(Artifacts.TokenTypeLabelling, FeatureLabeller.Run(TokenTypeDetectors.Codes(words), words, rules, context.Worker.Threads).Layer.Write));
+            artifacts.Add(context.Write(Artifacts.TokenTypeLabelling, Labelled(TokenTypeDetectors.Codes(words, context.Scratch), words).Layer.Write));
         }
         if (seeds.Length > 0)
         {
@@ -56,6 +59,8 @@ internal static class ControlStage
             artifacts.Add(context.Write(Artifacts.Splice, stream => Inputs.WriteJson(stream, outcome)));
         }
         return new StageOutput(artifacts);
+
+        FeatureLabelling Labelled(SparseCodes of, LabelledWords labels) => FeatureLabeller.Run(of, labels, rules, context.Worker.Threads, context.Scratch);
     }
 
     private static SpliceOutcome Splice(StageContext context, PackedCorpus corpus, NormFilters filters, Autoencoders.ActivationFile activations,
@@ -71,10 +76,10 @@ internal static class ControlStage
             return new(null, "the checkpoint has no language-model head");
         var sae = Inputs.Autoencoder(context, layer);
         var loss = SplicedQuality.Measure(model, Hooks.PlaceOf(context.Request.Hook!, layer), corpus, activations,
-            filters.Tokens(corpus, layer, test: false), filters.Tokens(corpus, layer, test: true),
+            filters.Tokens(corpus, layer, test: false, context.Scratch), filters.Tokens(corpus, layer, test: true, context.Scratch),
             (x, rows, reconstruction) => sae.Decode(sae.Encode(x, rows), reconstruction), context.Worker.BatchTokens,
             PassMemory.AtOnce(PassMemory.OfSplicing(model.Description.DModel, model.Description.VocabularySize, context.Request.ContextLength!.Value, context.Worker.Shape),
-                context.Worker.Shape), progress);
+                context.Worker.Shape), progress, context.Scratch);
         return new(loss, loss is null ? "the test documents have no two tokens in a row" : null);
     }
 }

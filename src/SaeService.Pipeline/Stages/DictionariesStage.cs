@@ -21,10 +21,10 @@ internal static class DictionariesStage
     {
         var corpus = Inputs.Corpus(context);
         var filters = Inputs.Filters(context);
-        var (words, packed) = Inputs.Words(corpus, filters);
+        var (words, packed) = Inputs.Words(corpus, filters, context.Scratch);
         using var activations = Inputs.Activations(context, context.Layer);
-        var train = filters.Tokens(corpus, context.Layer, test: false);
-        var test = filters.Tokens(corpus, context.Layer, test: true);
+        var train = filters.Tokens(corpus, context.Layer, test: false, context.Scratch);
+        var test = filters.Tokens(corpus, context.Layer, test: true, context.Scratch);
         var fitted = CounterRandom.Sample(train, MostTokens, context.Request.Seed!.Value);
         var (d, threads, cancel) = (activations.Dim, context.Worker.Threads, context.Interrupted);
         var artifacts = new List<StoredArtifact>();
@@ -42,7 +42,7 @@ internal static class DictionariesStage
         GaussianVectors.Write(path, principal, fitted.Length, rules.Seed, threads, cancel);
         using (var gaussian = ActivationFile.Open(path, d))
         {
-            var rows = Enumerable.Range(0, fitted.Length).ToArray();
+            int[] rows = [.. Enumerable.Range(0, fitted.Length)];
             using var sweep = TrainStage.Train(context, [settings], gaussian, rows, 0.1, 0.5).Sweep;
             Autoencoder(DictionaryNames.GaussianAutoencoder, sweep.Trainers[0].Autoencoder(), 0.55);
         }
@@ -66,10 +66,11 @@ internal static class DictionariesStage
             context.Progress(done, message: name);
             var (n, seed) = (codes.Rows, rules.Seed);
             var k = Math.Max(1, (int)Math.Round((double)codes.NonZeros / Math.Max(1, n)));
+            using var scratch = context.Scratch.Inner();
             Label(new(name, DictionaryNames.MatchedByWord) { Iterations = ica?.Iterations, Change = ica?.Change, Converged = ica?.Converged },
-                MatchedCodes.ByTopK(dictionary, centred.Read, d, n, k, threads));
+                MatchedCodes.ByTopK(dictionary, centred.Read, d, n, k, threads, scratch: scratch));
             Label(new(name, DictionaryNames.MatchedByFeature) { Iterations = ica?.Iterations, Change = ica?.Change, Converged = ica?.Converged },
-                MatchedCodes.ByDensity(dictionary, centred.Read, d, n, MatchedCodes.Densities(codes, dictionary.Features, seed), threads));
+                MatchedCodes.ByDensity(dictionary, centred.Read, d, n, MatchedCodes.Densities(codes, dictionary.Features, seed), threads, scratch: scratch));
         }
 
         void Autoencoder(string name, SparseAutoencoder sae, double done)
@@ -82,7 +83,7 @@ internal static class DictionariesStage
         void Label(MadeDictionary dictionary, SparseCodes of)
         {
             made.Add(dictionary);
-            artifacts.Add(context.Write(Artifacts.DictionaryLabelling(dictionary.Name, dictionary.Matched), FeatureLabeller.Run(of, words, rules, threads).Layer.Write));
+            artifacts.Add(context.Write(Artifacts.DictionaryLabelling(dictionary.Name, dictionary.Matched), FeatureLabeller.Run(of, words, rules, threads, context.Scratch).Layer.Write));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 
@@ -17,7 +18,7 @@ internal static class EncodeStage
     {
         var layer = context.Layer;
         var corpus = Inputs.Corpus(context);
-        var (_, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var (_, packed) = Inputs.Words(corpus, Inputs.Filters(context), context.Scratch);
         using var activations = Inputs.Activations(context, layer);
         var sae = Inputs.Autoencoder(context, layer);
         var file = context.Create(Artifacts.Codes);
@@ -31,16 +32,18 @@ internal static class EncodeStage
     /// <param name="packed">Places of the words in the corpus.</param>
     /// <param name="from">How far the stage is.</param>
     /// <param name="upTo">How far it is when all are encoded.</param>
-    public static SparseCodes Encode(StageContext context, PackedCorpus corpus, int[] packed, ActivationFile activations, SparseAutoencoder sae, double from = 0,
+    public static SparseCodes Encode(StageContext context, PackedCorpus corpus, Column<int> packed, ActivationFile activations, SparseAutoencoder sae, double from = 0,
         double upTo = 1) =>
-        Encode(context.Request.Labels!, corpus, packed, activations.Gather, sae, done => context.Progress(from + (upTo - from) * done));
+        Encode(context.Request.Labels!, corpus, packed, activations.Gather, sae, context.Scratch, done => context.Progress(from + (upTo - from) * done));
 
     /// <summary>A row of the codes for each word.</summary>
+    /// <param name="scratch">Where the codes lie; default: in memory.</param>
     /// <param name="progress">Told the share that is done.</param>
-    public static SparseCodes Encode(LabelSettings settings, PackedCorpus corpus, int[] packed, Gather gather, SparseAutoencoder sae, Action<double>? progress = null)
+    public static SparseCodes Encode(LabelSettings settings, PackedCorpus corpus, Column<int> packed, Gather gather, SparseAutoencoder sae,
+        ScratchSpace? scratch = null, Action<double>? progress = null)
     {
         var lastOnly = settings.SubwordPolicy == "last";
-        var built = new SparseCodesBuilder(sae.DSae);
+        var built = new SparseCodesBuilder(sae.DSae, scratch);
         var pooled = new MaxPool(sae.DSae);
         var vectors = Array.Empty<float>();
         for (var first = 0; first < packed.Length;)

@@ -1,3 +1,4 @@
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Interpretation;
@@ -18,7 +19,7 @@ internal static class InformStage
         var layer = context.Layer;
         var reference = StagePlan.ReferenceLayer(context.Layers);
         var corpus = Inputs.Corpus(context);
-        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context), context.Scratch);
         var rules = Inputs.InformationRules(context);
         using var activations = Inputs.Activations(context, layer);
         var gather = Inputs.WordVectors(context, corpus, packed, activations);
@@ -42,7 +43,7 @@ internal static class InformStage
         if (layer == reference)
         {
             artifacts.Add(context.Write(Artifacts.Lambdas, stream => Inputs.WriteJson(stream, lambdas)));
-            artifacts.Add(context.Write(Artifacts.Words, stream => WriteWords(stream, corpus, packed, words, chosenWords)));
+            artifacts.Add(context.Write(Artifacts.Words, stream => WriteWords(stream, corpus, packed, words, chosenWords, context.Scratch)));
         }
         var probes = measured.Select(m => new ProbeRow
         {
@@ -60,14 +61,15 @@ internal static class InformStage
     }
 
     /// <summary>Every word that was measured, with its labels and the part it had in each task's probe: enough to repeat the measurement elsewhere.</summary>
-    private static void WriteWords(Stream stream, PackedCorpus corpus, int[] packed, LabelledWords words, Dictionary<string, ProbeWords> chosen)
+    private static void WriteWords(Stream stream, PackedCorpus corpus, Column<int> packed, LabelledWords words, Dictionary<string, ProbeWords> chosen, ScratchSpace scratch)
     {
+        string[] uses = ["", "train", "dev", "test"];
         var use = words.Tasks.Select(task =>
         {
-            var of = new string[words.Count];
-            foreach (var (set, name) in new[] { (chosen[task.Task].Train, "train"), (chosen[task.Task].Dev, "dev"), (chosen[task.Task].Test, "test") })
+            var of = scratch.New<byte>(words.Count);
+            foreach (var (set, which) in new[] { (chosen[task.Task].Train, 1), (chosen[task.Task].Dev, 2), (chosen[task.Task].Test, 3) })
                 foreach (var word in set)
-                    of[word] = name;
+                    of[word] = (byte)which;
             return of;
         }).ToArray();
         using var writer = Csv.Writer(stream);
@@ -79,7 +81,7 @@ internal static class InformStage
             [
                 corpus.DocumentIds[words.Document[w]], corpus.SentenceIds[words.Sentence[w]], (corpus.WordPosition[at] + 1).ToString(System.Globalization.CultureInfo.InvariantCulture),
                 corpus.Forms[corpus.WordForm[at]], words.PartOf(w).ToString().ToLowerInvariant(),
-                .. words.Tasks.SelectMany((t, i) => new[] { t.Of[w] < 0 ? "" : t.Names[t.Of[w]], use[i][w] ?? "" }),
+                .. words.Tasks.SelectMany((t, i) => new[] { t.Of[w] < 0 ? "" : t.Names[t.Of[w]], uses[use[i][w]] }),
             ];
             writer.WriteLine(Csv.Row(fields));
         }

@@ -14,12 +14,12 @@ internal static class LabelStage
     {
         var layer = context.Layer;
         var corpus = Inputs.Corpus(context);
-        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context), context.Scratch);
         var codes = Inputs.Codes(context, layer);
         context.Progress(0.05, message: "counting features against labels");
-        var labelling = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads);
+        var labelling = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads, context.Scratch);
         context.Progress(0.3, message: "probing a few features together");
-        var layerLabelling = labelling.Layer with { Probes = SparseProbes.Run(codes, words, context.Worker.Threads) };
+        var layerLabelling = labelling.Layer with { Probes = SparseProbes.Run(codes, words, context.Worker.Threads, context.Scratch) };
         context.Progress(0.5, message: "describing features");
         var effects = Effects(context, layer);
         var cards = new FeatureCards(corpus, words, packed, codes).Rows(context.JobId, layer, effects.Of);

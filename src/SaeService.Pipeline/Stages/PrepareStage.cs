@@ -58,7 +58,8 @@ internal static class PrepareStage
                 },
                 context.Interrupted,
                 extra?.Read(settings: new ReadSettings { Tasks = [] }),
-                list.Add);
+                list.Add,
+                context.Scratch);
         });
         context.Progress(0.8, message: "writing the corpus");
 

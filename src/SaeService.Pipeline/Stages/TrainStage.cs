@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using SaeService.Autoencoders;
 using SaeService.Autoencoders.Torch;
+using SaeService.Columns;
 using SaeService.Contracts;
 using SaeService.Estimates;
 using SaeService.Storage;
@@ -23,11 +24,11 @@ internal static class TrainStage
         var corpus = Inputs.Corpus(context);
         var filters = Inputs.Filters(context);
         using var activations = Inputs.Activations(context, layer);
-        var test = filters.Tokens(corpus, layer, test: true);
+        var test = filters.Tokens(corpus, layer, test: true, context.Scratch);
         if (Pretrained.IsAsked(context.Request))
             return Evaluate(context, activations, test);
         var settings = RequestedTraining.Of(context.Request.Sae, activations.Dim);
-        var train = filters.Tokens(corpus, layer, test: false);
+        var train = filters.Tokens(corpus, layer, test: false, context.Scratch);
 
         var watch = Stopwatch.StartNew();
         var (sweep, resumedAt) = Train(context, settings, activations, train);
@@ -50,7 +51,7 @@ internal static class TrainStage
 
     /// <summary>Trains to the end of the budget, from the newest checkpoint that an earlier attempt of this stage left.</summary>
     /// <param name="upTo">How far the stage is then. Where it goes on, a last checkpoint is left, so that nothing is trained again.</param>
-    internal static (SaeSweep Sweep, long ResumedAt) Train(StageContext context, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] rows,
+    internal static (SaeSweep Sweep, long ResumedAt) Train(StageContext context, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, Column<int> rows,
         double from = 0, double upTo = 1)
     {
         var watch = Stopwatch.StartNew();
@@ -101,7 +102,7 @@ internal static class TrainStage
     }
 
     /// <summary>Of an autoencoder that is trained already: only how faithful it is.</summary>
-    private static StageOutput Evaluate(StageContext context, ActivationFile activations, int[] test)
+    private static StageOutput Evaluate(StageContext context, ActivationFile activations, Column<int> test)
     {
         var watch = Stopwatch.StartNew();
         using var pretrained = Pretrained.Open(context, context.Layer, 0, 0.5);
@@ -173,7 +174,7 @@ internal static class TrainStage
     }
 
     /// <summary>From the newest checkpoint that an earlier attempt left, bit for bit where it was; from the start where there is none to be used.</summary>
-    private static SaeSweep Begin(StageContext context, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, int[] rows)
+    private static SaeSweep Begin(StageContext context, IReadOnlyList<SaeTrainingSettings> settings, ActivationFile activations, Column<int> rows)
     {
         if (context.Lease.FindCheckpoint(Checkpoint) is { } key)
         {

@@ -17,16 +17,16 @@ internal static class UntrainedStage
         var (layer, capture) = (context.Layer, context.Lease.Kind == StageKind.Untrained ? StageKind.UntrainedCapture : StageKind.PermutedCapture);
         var corpus = Inputs.Corpus(context);
         // The words of the trained model, tokens by this one's own norms.
-        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context));
+        var (words, packed) = Inputs.Words(corpus, Inputs.Filters(context), context.Scratch);
         var filters = Inputs.Filters(context, capture);
         using var activations = Inputs.Activations(context, layer, capture);
 
         using var sweep = TrainStage.Train(context, [TrainStage.ComparableSettings(context, activations.Dim)], activations,
-            filters.Tokens(corpus, layer, test: false), 0, 0.6).Sweep;
+            filters.Tokens(corpus, layer, test: false, context.Scratch), 0, 0.6).Sweep;
         var sae = sweep.Trainers[0].Autoencoder();
-        var quality = Quality.Evaluate(sae, activations, filters.Tokens(corpus, layer, test: true));
+        var quality = Quality.Evaluate(sae, activations, filters.Tokens(corpus, layer, test: true, context.Scratch));
         var codes = EncodeStage.Encode(context, corpus, packed, activations, sae, 0.6, 0.65);
-        var labelling = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads).Layer;
+        var labelling = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads, context.Scratch).Layer;
 
         var rules = Inputs.InformationRules(context);
         var gather = Inputs.WordVectors(context, corpus, packed, activations);
@@ -34,7 +34,7 @@ internal static class UntrainedStage
         foreach (var task in words.Tasks)
         {
             context.Progress(0.7 + 0.3 * measured.Count / words.Tasks.Count, message: task.Task);
-            var chosen = ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed);
+            var chosen = ProbeWords.Choose(words, task, rules.MaxTrainWords, rules.Seed, rules.Scratch);
             // The penalty that suits this model best, layer by layer: the trained one's would make it look worse than it is.
             var lambda = VInformation.ChooseLambda(words, task, chosen, activations.Dim, gather, rules, context.Interrupted).Lambda;
             measured.Add(VInformation.Measure(words, task, chosen, layer, activations.Dim, gather, lambda, rules, given: null, context.Interrupted));
