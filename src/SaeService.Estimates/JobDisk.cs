@@ -24,6 +24,9 @@ internal static class JobDisk
             ["codes"] = codes,
             ["corpus"] = (long)(5 * size.Tokens + words * (50 + 4 * tasks) + words * (40 + 12 * tasks)),
             ["labels"] = labels,
+            // While random directions are matched: the packed corpus, its words as numbers, the codes, twice as many projections, and the codes that come of these.
+            ["scratch"] = (long)(JobShapes.Filed(4.0 * size.Tokens, 1) + JobShapes.Filed(4 * words, 13 + 3 * (int)tasks) + JobShapes.Filed(4 * JobShapes.NonZeros(size), 8)
+                + JobShapes.Filed(8 * words, 3)),
         };
     }
 

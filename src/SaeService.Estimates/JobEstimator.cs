@@ -39,7 +39,7 @@ public static class JobEstimator
             return Text("disk", disk, mayDisk, estimate.Parts!.DiskBytes.MaxBy(x => x.Value).Key switch
             {
                 "autoencoders" or "checkpoint" => "lower sae.d_sae (or sae.expansion) or ask for fewer layers",
-                "codes" => "lower sae.k or dataset.max_words, or ask for fewer layers",
+                "codes" or "scratch" => "lower sae.k or dataset.max_words, or ask for fewer layers",
                 _ => "ask for fewer layers, or lower dataset.max_words or dataset.extra_tokens",
             });
         if (estimate.MemoryBytes is { } memory && limits.MemoryBytes is { } mayMemory && memory > mayMemory)

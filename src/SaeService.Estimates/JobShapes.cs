@@ -1,4 +1,5 @@
 using SaeService.Autoencoders;
+using SaeService.Columns;
 using SaeService.Contracts;
 
 namespace SaeService.Estimates;
@@ -39,6 +40,12 @@ internal static class JobShapes
         var sae = Sae(size);
         return size.Words * Math.Min(sae.DSae, size.Request.Labels!.SubwordPolicy == "last" ? sae.K : sae.K * (1 + 0.8 * (pieces - 1)));
     }
+
+    /// <summary>What is in memory of so many columns of so many bytes: all of short ones, of long ones nothing (<see cref="ScratchSpace"/>).</summary>
+    public static double Held(double bytes, int columns) => bytes < ScratchSpace.InFileFrom ? columns * bytes : 0;
+
+    /// <summary>What is on the disk of them.</summary>
+    public static double Filed(double bytes, int columns) => columns * bytes - Held(bytes, columns);
 
     public static double ProbeWords(JobSize size) => Math.Min(size.Request.Information!.MaxTrainWords!.Value, TrainShare * size.Words);
 

@@ -12,33 +12,30 @@ internal static class StageMemory
     // Dead objects that the collector has not come to, of any stage, and of a latent where random dictionaries are made and judged: measured.
     private const double Garbage = 32 << 20, GarbageOfRandomLatent = 5500;
 
-    // A list that grows by doubling, while it is copied: the old array and one twice as long.
-    private const double Growing = 3;
-
     public static Dictionary<StageKind, long> Of(JobSize size, WorkerShape worker)
     {
         var sae = JobShapes.Sae(size);
         double d = size.Model.DModel, f = sae.DSae, words = size.Words, tokens = size.Tokens;
         var corpus = Corpus(size);
-        var codes = 8 * JobShapes.NonZeros(size);
+        var codes = JobShapes.Held(4 * JobShapes.NonZeros(size), 2) + JobShapes.Held(8 * words, 1);
         var weights = SaeMemory.Weights(sae.DIn, sae.DSae);
         var encoding = SaeMemory.Using(sae.DIn, sae.DSae, sae.K, worker.Threads);
         // Which tokens an autoencoder may see: a byte of each layer, and the rows of its own.
-        var filters = 5 * tokens * (size.Layers + 2);
+        var filters = JobShapes.Held(tokens, size.Layers) + JobShapes.Held(4 * tokens, 2);
         var labelling = Labelling(size, codes);
-        var capture = corpus + 5 * tokens * size.Layers + PassMemory.CapturingAtOnce(size, worker);
+        var capture = corpus + JobShapes.Held(4 * tokens, size.Layers) + JobShapes.Held(tokens, size.Layers) + PassMemory.CapturingAtOnce(size, worker);
         var trained = JobShapes.ComparableSae(size);
         var training = filters + SaeMemory.Training(trained, worker.Threads) + SaeMemory.Judging(trained, worker.Threads);
-        var matching = labelling + (1 + Growing) * codes + Math.Min(64 << 20, f * Math.Min(words, 2048) * 4) + 2 * f * d * 4 + f * GarbageOfRandomLatent;
+        var matching = labelling + 4 * codes + Math.Min(64 << 20, f * Math.Min(words, 2048) * 4) + 2 * f * d * 4 + f * GarbageOfRandomLatent;
         var of = new Dictionary<StageKind, long>
         {
             [StageKind.Prepare] = Bytes(2 * corpus + Tokenizer(size)),
             [StageKind.Capture] = Bytes(capture + Model(size, worker)),
             [StageKind.Train] = Bytes(corpus + filters + SaeMemory.Training(JobShapes.Saes(size), worker.Threads)
                 + JobShapes.Saes(size).Max(s => SaeMemory.Judging(s, worker.Threads))),
-            [StageKind.Encode] = Bytes(corpus + weights + encoding + Growing * codes + 8192 * (d * 4 + sae.K * 16)),
-            // Codes by word and by feature, for the labels and again for the cards; the vocabulary's directions and their effects.
-            [StageKind.Label] = Bytes(corpus + labelling + codes + Math.Max(SparseProbing(size, worker),
+            [StageKind.Encode] = Bytes(corpus + weights + encoding + codes + 8192 * (d * 4 + sae.K * 16)),
+            // Codes by word and by feature, for the labels and some millions of them again for the cards; the vocabulary's directions and their effects.
+            [StageKind.Label] = Bytes(corpus + labelling + Math.Min(32 << 20, 8 * JobShapes.NonZeros(size)) + Math.Max(SparseProbing(size, worker),
                 weights + Tokenizer(size) + size.Model.VocabularySize * (3 * d + 4 * 512) * 4 + f * 1500)),
             [StageKind.Inform] = Bytes(corpus + Probes(size)),
             // The autoencoder's codes stay while random directions of as many are found, from projections of at most 64 MiB; later the model has its place.
@@ -60,7 +57,7 @@ internal static class StageMemory
         void AddUntrained(StageKind capturing, StageKind analysing, double model)
         {
             of[capturing] = Bytes(capture + model);
-            of[analysing] = Bytes(corpus + Math.Max(training, Math.Max(labelling + (1 + Growing) * codes + weights + encoding, Probes(size))));
+            of[analysing] = Bytes(corpus + Math.Max(training, Math.Max(labelling + codes + weights + encoding, Probes(size))));
         }
     }
 
@@ -71,8 +68,9 @@ internal static class StageMemory
         return d * d * sizeof(double) * 2 + Math.Max(4 * d * d * sizeof(double), n * (c + 24) * sizeof(float) + 8 * c * c * sizeof(double));
     }
 
-    /// <summary>The packed corpus and what a stage makes of its words.</summary>
-    private static double Corpus(JobSize size) => 5.0 * size.Tokens + size.Words * (90 + 12.0 * size.Labels.Count);
+    /// <summary>The packed corpus and what a stage makes of its words: columns, which are held where they are short and lie in files where they are not.</summary>
+    private static double Corpus(JobSize size) =>
+        JobShapes.Held(4.0 * size.Tokens, 1) + JobShapes.Held(size.Tokens, 1) + JobShapes.Held(4.0 * size.Words, 20 + 3 * size.Labels.Count);
 
     private static double Tokenizer(JobSize size) => 300.0 * size.Model.VocabularySize;
 
@@ -96,12 +94,13 @@ internal static class StageMemory
     private static double Labelling(JobSize size, double codes)
     {
         var sae = JobShapes.Sae(size);
-        return codes * (2 + Growing) + size.Labels.Sum(labels => 8.0 * sae.DSae * labels + 500.0 * sae.DSae);
+        return 3 * codes + size.Labels.Sum(labels => 8.0 * sae.DSae * labels + 500.0 * sae.DSae);
     }
 
     /// <summary>Differences of means by feature and label; by thread the row of each word, and twenty features, a score and a case of those that have one.</summary>
     private static double SparseProbing(JobSize size, WorkerShape worker) =>
-        4.0 * JobShapes.Sae(size).DSae * size.Labels.DefaultIfEmpty(0).Max() + worker.Threads * (4.0 + 20 * sizeof(double) + 100) * size.Words;
+        4.0 * JobShapes.Sae(size).DSae * size.Labels.DefaultIfEmpty(0).Max() + worker.Threads * (JobShapes.Held(4.0 * size.Words, 1) + JobShapes.Held(20.0 * sizeof(double) * size.Words, 1)
+            + JobShapes.Held(24.0 * size.Words, 4));
 
     /// <summary>The train words' vectors, of two probes' designs at a time, and the widest task's solver: 20 pairs, and gradients of 64 chunks.</summary>
     private static double Probes(JobSize size)

@@ -210,20 +210,25 @@ public static class VInformation
     internal delegate void UsePrediction(int probe, int word, ReadOnlySpan<double> p);
 
     /// <summary>Every probe's distribution for every word, block by block.</summary>
-    internal static void Predict(ProbeInput input, ProbeDesign design, IReadOnlyList<IProbe> probes, Column<int> words, UsePrediction use) =>
+    internal static void Predict(ProbeInput input, ProbeDesign design, IReadOnlyList<IProbe> probes, Column<int> words, UsePrediction use)
+    {
+        var room = Array.Empty<double>();
         input.Stream(design, words, (from, rows, x) =>
         {
             for (var which = 0; which < probes.Count; which++)
             {
                 var classes = probes[which].Classes;
-                var p = new double[rows * classes];
+                if (room.Length < rows * classes)
+                    room = new double[rows * classes];
+                var p = room.AsSpan(0, rows * classes);
                 probes[which].LogProbabilities(x, rows, p);
-                for (var i = 0; i < p.Length; i++)
-                    p[i] = Math.Exp(p[i]);
+                foreach (ref var value in p)
+                    value = Math.Exp(value);
                 for (var row = 0; row < rows; row++)
-                    use(which, from + row, p.AsSpan(row * classes, classes));
+                    use(which, from + row, p.Slice(row * classes, classes));
             }
         });
+    }
 
     internal static TaskClasses Classes(TaskLabels task, ProbeWords chosen, InformationRules rules)
     {

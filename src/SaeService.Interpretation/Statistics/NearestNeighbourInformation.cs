@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace SaeService.Interpretation.Statistics;
 
 /// <summary>
@@ -6,9 +8,11 @@ namespace SaeService.Interpretation.Statistics;
 /// k_i-th neighbour of the same label. Of single axes only: neither its maximum nor its sum over dimensions is the information of the vector (method 1d, 3).
 /// What depends on the labels alone is prepared once, for many dimensions: O(N log N) each.
 /// </summary>
-public sealed class NearestNeighbourInformation
+/// <remarks>Arrays are rented, for thousands of features are measured one after another, some of which fire on many words.</remarks>
+public sealed class NearestNeighbourInformation : IDisposable
 {
-    private readonly int[] _rows;       // those whose label occurs more than once
+    private readonly int _count;        // rows whose label occurs more than once
+    private readonly int[] _rows;       // these
     private readonly int[] _class;      // of each of these
     private readonly int[] _start;      // [classes + 1] of a class in a list of rows by class
     private readonly int[] _neighbours; // [classes]
@@ -27,18 +31,14 @@ public sealed class NearestNeighbourInformation
         foreach (var (label, count) in counts)
             if (count > 1)
                 classOf.Add(label, classOf.Count);
-        List<int> rows = [], classes = [];
+        (_rows, _class) = (ArrayPool<int>.Shared.Rent(labels.Length), ArrayPool<int>.Shared.Rent(labels.Length));
         for (var i = 0; i < labels.Length; i++)
             if (classOf.TryGetValue(labels[i], out var c))
-            {
-                rows.Add(i);
-                classes.Add(c);
-            }
-        (_rows, _class) = ([.. rows], [.. classes]);
+                (_rows[_count], _class[_count++]) = (i, c);
         _start = new int[classOf.Count + 1];
         _neighbours = new int[classOf.Count];
-        _digamma = new double[_rows.Length + 1];
-        for (var n = 1; n < _digamma.Length; n++)
+        _digamma = ArrayPool<double>.Shared.Rent(_count + 1);
+        for (var n = 1; n <= _count; n++)
             _digamma[n] = SpecialFunctions.Digamma(n);
         foreach (var (label, c) in classOf)
         {
@@ -47,8 +47,8 @@ public sealed class NearestNeighbourInformation
             _neighbours[c] = Math.Min(k, count - 1);
             _labels += count * (_digamma[_neighbours[c]] - _digamma[count]);
         }
-        if (_rows.Length > 0)
-            _labels += _rows.Length * _digamma[_rows.Length];
+        if (_count > 0)
+            _labels += _count * _digamma[_count];
     }
 
     /// <inheritdoc cref="NearestNeighbourInformation(ReadOnlySpan{int}, int)"/>
@@ -56,24 +56,25 @@ public sealed class NearestNeighbourInformation
     public static double Nats(ReadOnlySpan<double> x, ReadOnlySpan<int> labels, int k = 3)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(labels.Length, x.Length);
-        var information = new NearestNeighbourInformation(labels, k);
-        return information.Nats(x, information.NewScratch());
+        using var information = new NearestNeighbourInformation(labels, k);
+        using var scratch = information.NewScratch();
+        return information.Nats(x, scratch);
     }
 
     /// <summary>Room for one dimension at a time: one a thread.</summary>
-    public Scratch NewScratch() => new(_rows.Length);
+    public Scratch NewScratch() => new(_count);
 
     /// <param name="x">Values, finite; ties should be broken by the caller. [N]</param>
     /// <returns>Nats, at least 0.</returns>
     public double Nats(ReadOnlySpan<double> x, Scratch scratch)
     {
-        var n = _rows.Length;
+        var n = _count;
         if (n == 0)
             return 0;
         var (values, classes, places) = (scratch.Values, scratch.Classes, scratch.Places);
         for (var i = 0; i < n; i++)
             (values[i], classes[i]) = (x[_rows[i]], _class[i]);
-        Array.Sort(values, classes);
+        Array.Sort(values, classes, 0, n);
         var next = _start.AsSpan(0, _neighbours.Length).ToArray();
         for (var i = 0; i < n; i++)
             places[next[classes[i]]++] = i;
@@ -87,7 +88,7 @@ public sealed class NearestNeighbourInformation
                 var distance = KthDistance(values, group, i, _neighbours[c]);
                 // Nearer than, not as near as; zero is as small as a distance gets.
                 var radius = distance == 0 ? 0 : Math.BitDecrement(distance);
-                within += _digamma[CountWithin(values, group[i], radius)];
+                within += _digamma[CountWithin(values.AsSpan(0, n), group[i], radius)];
             }
         }
         return Math.Max(0, (_labels - within) / n);
@@ -105,7 +106,7 @@ public sealed class NearestNeighbourInformation
     }
 
     /// <summary>How many values lie within <paramref name="radius"/> of the one at <paramref name="at"/>, itself included.</summary>
-    private static int CountWithin(double[] values, int at, double radius)
+    private static int CountWithin(ReadOnlySpan<double> values, int at, double radius)
     {
         // The distance itself is compared, not centre ± radius: rounding would otherwise decide ties.
         var centre = values[at];
@@ -131,10 +132,24 @@ public sealed class NearestNeighbourInformation
         return low - first;
     }
 
-    public sealed class Scratch(int rows)
+    public void Dispose()
     {
-        internal double[] Values { get; } = new double[rows]; // ascending
-        internal int[] Classes { get; } = new int[rows];      // of these
-        internal int[] Places { get; } = new int[rows];       // in the two, by class
+        ArrayPool<int>.Shared.Return(_rows);
+        ArrayPool<int>.Shared.Return(_class);
+        ArrayPool<double>.Shared.Return(_digamma);
+    }
+
+    public sealed class Scratch(int rows) : IDisposable
+    {
+        internal double[] Values { get; } = ArrayPool<double>.Shared.Rent(rows); // ascending
+        internal int[] Classes { get; } = ArrayPool<int>.Shared.Rent(rows);      // of these
+        internal int[] Places { get; } = ArrayPool<int>.Shared.Rent(rows);       // in the two, by class
+
+        public void Dispose()
+        {
+            ArrayPool<double>.Shared.Return(Values);
+            ArrayPool<int>.Shared.Return(Classes);
+            ArrayPool<int>.Shared.Return(Places);
+        }
     }
 }
