@@ -51,7 +51,7 @@ internal static class ScaleBenchmark
             (step, since) = (name, Stopwatch.GetTimestamp());
         }
         var asked = Enumerable.Range(0, layers).Select(layer => new StudyLayer(layer, treebank.Codes(layer, features), treebank.Vectors(layer))).ToArray();
-        var study = Study.Run(treebank.Words, asked, RepeatedTreebank.Dimension, StudyRules.Default, begins: Begins, scratch: scratch);
+        var study = Study.Run(treebank.Words, asked, RepeatedTreebank.Dimension, StudyRules.Default.With(Environment.ProcessorCount), begins: Begins, scratch: scratch);
         Begins("");
         GC.KeepAlive(study);
         return new Row("measured", treebank.Name, words, features, layers, Round(seconds["label"]), Round(seconds["control"]), Round(seconds["inform"]), Round(seconds["conclude"]),

@@ -65,15 +65,20 @@ public static class MatchedCodes
         using var inner = scratch.Inner();
         var highest = new HighestSoFar(densities, inner);
         var rooms = new Rooms<Column<float>>(highest.NewRoom);
+        PanelMatrix? x = null;
         for (var first = 0; first < rows; first += block)
         {
             var (from, n) = (first, Math.Min(block, rows - first));
             read(from, vectors.AsSpan(0, n * d));
-            var x = PanelMatrix.Transposed(vectors, n, d); // [d, n]
+            if (x is null || n < block)
+                x = PanelMatrix.Transposed(vectors, n, d); // [d, n]
+            else
+                x.TakeTransposed(vectors, n, d);
+            var stride = x.OutputStride;
             x.Multiply(w, features, ref projections, parallel);
             Parallel.For(0, features, parallel, rooms.Enter, (feature, _, room) =>
             {
-                highest.Add(feature, from, projections.AsSpan(feature * x.OutputStride, n), room);
+                highest.Add(feature, from, projections.AsSpan(feature * stride, n), room);
                 return room;
             }, rooms.Leave);
         }

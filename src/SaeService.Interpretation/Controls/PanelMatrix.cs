@@ -16,10 +16,7 @@ internal sealed class PanelMatrix
         (InputStride, OutputStride) = (PanelProducts.Padded(inputs), PanelProducts.Padded(outputs));
         _panels = new float[checked(InputStride * OutputStride)];
         _bias = new float[OutputStride];
-        foreach (var (start, width) in PanelProducts.Panels(OutputStride))
-            for (var i = 0; i < inputs; i++)
-                for (var o = start; o < Math.Min(outputs, start + width); o++)
-                    _panels[start * InputStride + i * width + o - start] = (float)value(i, o);
+        Pack(inputs, outputs, value);
         for (var o = 0; o < bias?.Length; o++)
             _bias[o] = (float)bias[o];
     }
@@ -27,6 +24,22 @@ internal sealed class PanelMatrix
     /// <summary>The transpose of <paramref name="rows"/>: products are with each row.</summary>
     /// <param name="rows">[n, d], or more of them.</param>
     public static PanelMatrix Transposed(float[] rows, int n, int d) => new(d, n, (i, row) => rows[row * d + i]);
+
+    /// <summary>Takes the transpose of other rows, as many as before.</summary>
+    /// <inheritdoc cref="Transposed"/>
+    public void TakeTransposed(float[] rows, int n, int d)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual((PanelProducts.Padded(d), PanelProducts.Padded(n)), (InputStride, OutputStride));
+        Pack(d, n, (i, row) => rows[row * d + i]);
+    }
+
+    private void Pack(int inputs, int outputs, Func<int, int, double> value)
+    {
+        foreach (var (start, width) in PanelProducts.Panels(OutputStride))
+            for (var i = 0; i < inputs; i++)
+                for (var o = start; o < Math.Min(outputs, start + width); o++)
+                    _panels[start * InputStride + i * width + o - start] = (float)value(i, o);
+    }
 
     /// <summary>Rows as a left side has them: [n padded to the tile, stride], zeros in the padding.</summary>
     /// <param name="rows">[n, d], or more of them.</param>
