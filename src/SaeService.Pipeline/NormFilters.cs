@@ -13,11 +13,16 @@ internal sealed class NormFilters
     /// <summary>Times the median norm.</summary>
     public const double Multiple = 10;
 
+    // Keys of the metadata, each with its layer behind it.
+    private const string Dropped = "dropped.", Limit = "limit.";
+
     private readonly Dictionary<int, byte[]> _tokens; // layer -> [T], 1 = kept
     private readonly byte[] _words;                   // [N], 1 = kept at every layer
 
-    private NormFilters(Dictionary<int, byte[]> tokens, byte[] words, IReadOnlyDictionary<string, int> wordsDropped) =>
-        (_tokens, _words, WordsDropped) = (tokens, words, wordsDropped);
+    private readonly IReadOnlyDictionary<int, double> _limits;
+
+    private NormFilters(Dictionary<int, byte[]> tokens, byte[] words, IReadOnlyDictionary<int, double> limits, IReadOnlyDictionary<string, int> wordsDropped) =>
+        (_tokens, _words, _limits, WordsDropped) = (tokens, words, limits, wordsDropped);
 
     /// <summary>Words whose last token is too long, by layer.</summary>
     public IReadOnlyDictionary<string, int> WordsDropped { get; }
@@ -44,11 +49,12 @@ internal sealed class NormFilters
         var words = new byte[corpus.Words];
         Array.Fill(words, (byte)1);
         var tokens = new Dictionary<int, byte[]>();
+        var limits = new Dictionary<int, double>();
         var dropped = new SortedDictionary<string, int>(StringComparer.Ordinal);
         foreach (var (layer, norm) in norms)
         {
             var usual = Enumerable.Range(0, norm.Length).Where(t => !corpus.SpecialOrExcluded[t]).Select(t => norm[t]).Order().ToArray();
-            var limit = usual.Length == 0 ? float.PositiveInfinity : Multiple * usual[usual.Length / 2];
+            var limit = usual.Length == 0 ? double.PositiveInfinity : Multiple * usual[usual.Length / 2];
             var kept = new byte[norm.Length];
             for (var t = 0; t < norm.Length; t++)
                 kept[t] = !corpus.SpecialOrExcluded[t] && norm[t] <= limit ? (byte)1 : (byte)0;
@@ -60,26 +66,40 @@ internal sealed class NormFilters
                     lost++;
                 }
             tokens[layer] = kept;
+            limits[layer] = limit;
             dropped[layer.ToString(CultureInfo.InvariantCulture)] = lost;
         }
-        return new(tokens, words, dropped);
+        return new(tokens, words, limits, dropped);
     }
 
     public void Save(string path) => SafetensorsWriter.Write(path,
         _tokens.Select(x => TensorSource.Of<byte>($"tokens.{x.Key}", DType.U8, [x.Value.Length], x.Value)).Append(TensorSource.Of<byte>("words", DType.U8, [_words.Length], _words)),
-        WordsDropped.ToDictionary(x => $"dropped.{x.Key}", x => x.Value.ToString(CultureInfo.InvariantCulture)));
+        WordsDropped.Select(x => KeyValuePair.Create(Dropped + x.Key, x.Value.ToString(CultureInfo.InvariantCulture)))
+            .Concat(_limits.Select(x => KeyValuePair.Create(string.Create(CultureInfo.InvariantCulture, $"{Limit}{x.Key}"), x.Value.ToString("R", CultureInfo.InvariantCulture))))
+            .ToDictionary());
 
     public static NormFilters Load(string path)
     {
         using var file = SafetensorsFile.Open(path);
-        const string Tokens = "tokens.", Dropped = "dropped.";
+        const string Tokens = "tokens.";
         return new(
             file.Tensors.Keys.Where(k => k.StartsWith(Tokens, StringComparison.Ordinal))
                 .ToDictionary(k => int.Parse(k[Tokens.Length..], CultureInfo.InvariantCulture), k => file.Bytes(k).ToArray()),
             file.Bytes("words").ToArray(),
+            LimitsIn(file),
             file.Metadata.Where(x => x.Key.StartsWith(Dropped, StringComparison.Ordinal))
                 .ToDictionary(x => x.Key[Dropped.Length..], x => int.Parse(x.Value, CultureInfo.InvariantCulture)));
     }
+
+    /// <summary>By layer: the norm above which a vector is an attention sink. Of files of older versions, which do not say it: none.</summary>
+    public static IReadOnlyDictionary<int, double> LimitsOf(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        return LimitsIn(file);
+    }
+
+    private static Dictionary<int, double> LimitsIn(SafetensorsFile file) => file.Metadata.Where(x => x.Key.StartsWith(Limit, StringComparison.Ordinal))
+        .ToDictionary(x => int.Parse(x.Key[Limit.Length..], CultureInfo.InvariantCulture), x => double.Parse(x.Value, CultureInfo.InvariantCulture));
 
     // A context holds sentences of one document; where sentences stand for documents it may hold several, and then goes where its first word's does.
     private static Part[] PartOfContext(PackedCorpus corpus)

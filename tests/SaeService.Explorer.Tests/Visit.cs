@@ -82,6 +82,24 @@ internal sealed class Visit : IAsyncDisposable
         Assert.True(answer!.Status == status, $"{path} answered {answer.Status}: {await Page.InnerTextAsync("body")}");
     }
 
+    /// <summary>Waits until a press has led to an address.</summary>
+    /// <param name="pattern">With * and ** for anything.</param>
+    public async Task ReachAsync(string pattern)
+    {
+        // Not for the load that belongs to the address: one that is over before it is waited for is, now and then, waited for in vain.
+        await Page.WaitForURLAsync(pattern, new PageWaitForURLOptions { WaitUntil = WaitUntilState.Commit });
+        await LoadedAsync();
+    }
+
+    /// <inheritdoc cref="ReachAsync(string)"/>
+    public async Task ReachAsync(Func<string, bool> isIt)
+    {
+        await Page.WaitForURLAsync(isIt, new PageWaitForURLOptions { WaitUntil = WaitUntilState.Commit });
+        await LoadedAsync();
+    }
+
+    private Task LoadedAsync() => Page.WaitForFunctionAsync("() => document.readyState === 'complete'");
+
     /// <summary>Where the browser is, without the site's address.</summary>
     public string Place => new Uri(Page.Url).PathAndQuery;
 
@@ -94,7 +112,12 @@ internal sealed class Visit : IAsyncDisposable
     /// <param name="coloursOnly">For another theme of a page that was asked about in full.</param>
     public async Task<List<string>> BarriersAsync(string what, bool coloursOnly = false)
     {
-        var found = await Page.RunAxe(new AxeRunOptions { RunOnly = coloursOnly ? new RunOnlyOptions { Type = "rule", Values = ["color-contrast"] } : new RunOnlyOptions { Type = "tag", Values = [.. s_rules] } });
+        var found = await Page.RunAxe(new AxeRunOptions
+        {
+            RunOnly = coloursOnly ? new RunOnlyOptions { Type = "rule", Values = ["color-contrast"] } : new RunOnlyOptions { Type = "tag", Values = [.. s_rules] },
+            // Of what passes, which is nearly all, nothing need be told.
+            ResultTypes = [ResultType.Violations],
+        });
         return [.. found.Violations.Select(rule =>
             $"{what}: {rule.Id}: {rule.Help}: {string.Join(" | ", rule.Nodes.Take(3).Select(node => $"{node.Target} {node.Html[..Math.Min(node.Html.Length, 200)]} {string.Join("; ", node.Any.Select(check => check.Message).Take(1))}"))}")];
     }

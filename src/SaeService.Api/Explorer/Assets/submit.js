@@ -126,7 +126,7 @@ async function estimate(focus) {
     if (e.reason)
         lines.push(element("p", `Not known yet: ${e.reason}.`));
     else {
-        lines.push(element("p", `About ${duration(e.seconds)} on one worker, at most ${bytes(e.memory_bytes)} of its memory and ${bytes(e.disk_bytes)} of disk; ${count(e.tokens)} tokens, ${body.request.layers.length} layers.`));
+        lines.push(element("p", `About ${duration(e.seconds)} on one worker, at most ${bytes(e.memory_bytes)} of memory and ${bytes(e.disk_bytes)} of disk; ${count(e.tokens)} tokens, ${body.request.layers.length} layers.`));
         const parts = Object.entries(e.parts.seconds).filter(([, s]) => s >= 1).sort((a, b) => b[1] - a[1]).map(([stage, s]) => `${stage} ${duration(s)}`).join(", ");
         const may = [limits.memory_bytes && `${bytes(limits.memory_bytes)} of memory`, limits.disk_bytes && `${bytes(limits.disk_bytes)} of disk`].filter(x => x).join(" and ");
         lines.push(element("p", `${parts ? `By stage: ${parts}. ` : ""}${may ? `A job may use ${may}. ` : ""}${Object.keys(e.pace).length ? "Times follow this service's own jobs." : "Times are those of two quiet cores until a job has finished here."}`, { className: "quiet" }));
