@@ -71,7 +71,7 @@ public sealed class PageTests(Site site)
         Assert.Empty(await page.EvaluateAsync<string[]>("() => [...document.images].filter(image => image.naturalWidth === 0).map(image => image.src)"));
 
         // All that is wrong at once, and the pictures whatever is.
-        var faults = await visit.BarriersAsync(name);
+        var faults = (await visit.BarriersAsync(name)).ToList();
         foreach (var width in (int[])[1280, 1600, 640, 320])
         {
             faults.AddRange(await visit.OverhangsAsync(width));

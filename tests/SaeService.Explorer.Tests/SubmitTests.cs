@@ -117,7 +117,7 @@ public sealed class SubmitTests(Site site)
         else
             await visit.Page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = name, MimeType = "text/plain", Buffer = Encoding.UTF8.GetBytes(TestFolders.Conllu(40)) });
         await Expect(Field(visit, "Data set")).ToHaveValueAsync(name);
-        await Expect(visit.Page.Locator("#dataset-understood")).ToContainTextAsync("200 words");
+        await Expect(visit.Page.Locator("#dataset-said")).ToContainTextAsync("200 words");
         await Expect(visit.Page.Locator("#estimate")).ToContainTextAsync("on one worker");
         await visit.ShootAsync(drag ? "form-dragged" : "form-chosen");
         await Button(visit, "Submit the job").ClickAsync();

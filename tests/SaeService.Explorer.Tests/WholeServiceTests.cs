@@ -24,9 +24,9 @@ public sealed class WholeServiceTests
         await form.GetByLabel("Layers", new LocatorGetByLabelOptions { Exact = true }).FillAsync("0, 3");
         await form.GetByLabel("quick", new LocatorGetByLabelOptions { Exact = true }).CheckAsync();
         await page.GetByText("Advanced").ClickAsync();
-        await form.GetByLabel("Training tokens").FillAsync("100000");
-        await form.GetByLabel("Most words").FillAsync("6000");
-        await form.GetByLabel("Words the probes are trained on").FillAsync("2000");
+        await form.GetByLabel("Training tokens").FillAsync("60000");
+        await form.GetByLabel("Most words").FillAsync("4000");
+        await form.GetByLabel("Words the probes are trained on").FillAsync("1000");
         await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Submit the job" }).ClickAsync();
         await visit.ReachAsync("**/jobs/*");
         await page.EvaluateAsync("() => { window.here = true; }");

@@ -27,7 +27,7 @@ public static class Shown
 
     public static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
-    public static string Percent(double share) => (share * 100).ToString(share < 0.0995 ? "0.0" : "0", CultureInfo.InvariantCulture) + "\u00a0%"; // no line ends before the sign
+    public static string Percent(double share) => share is > 0 and < 0.0005 ? "< 0.1\u00a0%" : (share * 100).ToString(share < 0.0995 ? "0.0" : "0", CultureInfo.InvariantCulture) + "\u00a0%"; // no line ends before the sign
 
     /// <summary>A probability by its logarithm, which is known where the number itself is too small for a double: <c>0.03</c>, <c>4.2e-412</c>.</summary>
     public static string Probability(double log10)

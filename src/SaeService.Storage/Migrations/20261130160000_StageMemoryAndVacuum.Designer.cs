@@ -12,8 +12,8 @@ using SaeService.Storage;
 namespace SaeService.Storage.Migrations
 {
     [DbContext(typeof(SaeDbContext))]
-    [Migration("20261130160000_StageMemory")]
-    partial class StageMemory
+    [Migration("20261130160000_StageMemoryAndVacuum")]
+    partial class StageMemoryAndVacuum
     {
         /// <inheritdoc />
         protected override void BuildTargetModel(ModelBuilder modelBuilder)
