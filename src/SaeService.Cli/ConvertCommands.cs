@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Text.Json;
 using SaeService.Autoencoders;
 using SaeService.Checkpoints;
+using SaeService.Contracts;
 
 namespace SaeService.Cli;
 
@@ -30,9 +32,10 @@ internal static class ConvertCommands
             Description = "Its hook point in TransformerLens' words, for the configuration.",
             DefaultValueFactory = _ => "unknown",
         };
+        var json = new Option<bool>("--json") { Description = "Print one JSON object: what was written, and its files." };
         var sae = new Command("sae", "Writes an autoencoder in another layout: the same parameters, bit for bit, where that layout has all its parts.")
         {
-            folder, to, output, model, hook,
+            folder, to, output, model, hook, json,
         };
         sae.SetAction(parsed =>
         {
@@ -41,6 +44,11 @@ internal static class ConvertCommands
                 var source = new SaeSource(parsed.GetValue(model)!, parsed.GetValue(hook)!, "unknown", 0, PrependBos: true);
                 var loaded = SaeFolder.Load(parsed.GetRequiredValue(folder));
                 SaeFolder.Save(loaded, s_formats[parsed.GetRequiredValue(to)], parsed.GetRequiredValue(output), source);
+                if (parsed.GetValue(json))
+                {
+                    var written = SaeFolder.Describe(parsed.GetRequiredValue(output));
+                    Console.WriteLine(JsonSerializer.Serialize(new { Format = parsed.GetValue(to), written.Architecture, written.DIn, written.DSae, written.K, Files = written.Files.Select(Path.GetFullPath) }, Wire.IndentedJson));
+                }
                 return 0;
             }
             catch (Exception e) when (e is CheckpointException or NotSupportedException or IOException or UnauthorizedAccessException)

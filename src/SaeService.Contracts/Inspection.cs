@@ -57,8 +57,15 @@ public sealed record InspectedToken(string Token, int Start, int End, int? Word)
 /// <param name="Start">Span in the text, UTF-16 units, [start, end).</param>
 /// <param name="FirstToken">Index of its first token; null where it has none of its own.</param>
 /// <param name="LastToken">Index of its last token, included.</param>
-/// <param name="NotMeasured">Why it has no features, by the rules by which the job left words out: one of those of <c>alignment.csv</c>. Null: it is measured.</param>
-public sealed record InspectedWord(string Text, int Start, int End, int? FirstToken, int? LastToken, string? NotMeasured = null);
+/// <param name="NotMeasured">
+/// Why it has no features, by the rules by which the job left words out: one of those of <c>alignment.csv</c>, or <c>attention-sink</c>, the vector of its last token being more
+/// than ten times as long as the median of a layer (jobs of older versions do not know that median). Null: it is measured.
+/// </param>
+public sealed record InspectedWord(string Text, int Start, int End, int? FirstToken, int? LastToken, string? NotMeasured = null)
+{
+    /// <summary>The reason that only the vectors tell.</summary>
+    public const string AttentionSink = "attention-sink";
+}
 
 /// <param name="Features">By word, the strongest first, each in shares of the highest activation that the job saw of it.</param>
 /// <param name="Lens">By token. Null: the model has no head.</param>

@@ -251,7 +251,7 @@ public sealed record DatasetStatistics
             var shares = totals.Select(n => (double)n / labelled).ToArray();
             var rare = names.Where((_, i) => totals[i] < ScoredLabelWords).Order(StringComparer.Ordinal).ToArray();
             if (rare.Length > 0)
-                warnings.Add($"task '{task.Name}': {rare.Length} labels on fewer than {ScoredLabelWords} words are not scored: "
+                warnings.Add($"task '{task.Name}': {rare.Length} {(rare.Length == 1 ? "label" : "labels")} on fewer than {ScoredLabelWords} words {(rare.Length == 1 ? "is" : "are")} not scored: "
                     + $"{string.Join(", ", rare.Take(10))}{(rare.Length > 10 ? ", ..." : "")}");
             if (labelled < words)
                 warnings.Add($"task '{task.Name}': {words - labelled} of {words} words are not labelled");

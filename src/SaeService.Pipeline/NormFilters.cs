@@ -14,11 +14,15 @@ internal sealed class NormFilters
     /// <summary>Times the median norm.</summary>
     public const double Multiple = 10;
 
+    // Keys of the metadata, each with its layer behind it.
+    private const string Dropped = "dropped.", Limit = "limit.";
+
     private readonly Dictionary<int, Column<byte>> _tokens; // layer -> [T], 1 = kept
     private readonly Column<byte> _words;                   // [N], 1 = kept at every layer
+    private readonly IReadOnlyDictionary<int, double> _limits;
 
-    private NormFilters(Dictionary<int, Column<byte>> tokens, Column<byte> words, IReadOnlyDictionary<string, int> wordsDropped) =>
-        (_tokens, _words, WordsDropped) = (tokens, words, wordsDropped);
+    private NormFilters(Dictionary<int, Column<byte>> tokens, Column<byte> words, IReadOnlyDictionary<int, double> limits, IReadOnlyDictionary<string, int> wordsDropped) =>
+        (_tokens, _words, _limits, WordsDropped) = (tokens, words, limits, wordsDropped);
 
     /// <summary>Words whose last token is too long, by layer.</summary>
     public IReadOnlyDictionary<string, int> WordsDropped { get; }
@@ -48,10 +52,11 @@ internal sealed class NormFilters
         var words = scratch.New<byte>(corpus.Words);
         words.Span.Fill(1);
         var tokens = new Dictionary<int, Column<byte>>();
+        var limits = new Dictionary<int, double>();
         var dropped = new SortedDictionary<string, int>(StringComparer.Ordinal);
         foreach (var (layer, norm) in norms)
         {
-            var limit = Limit(corpus, norm, scratch);
+            var limit = LongestKept(corpus, norm, scratch);
             var kept = scratch.New<byte>(norm.Length);
             for (var t = 0; t < norm.Length; t++)
                 kept[t] = !corpus.SpecialOrExcluded[t] && norm[t] <= limit ? (byte)1 : (byte)0;
@@ -63,12 +68,13 @@ internal sealed class NormFilters
                     lost++;
                 }
             tokens[layer] = kept;
+            limits[layer] = limit;
             dropped[layer.ToString(CultureInfo.InvariantCulture)] = lost;
         }
-        return new(tokens, words, dropped);
+        return new(tokens, words, limits, dropped);
     }
 
-    private static double Limit(PackedCorpus corpus, Column<float> norm, ScratchSpace scratch)
+    private static double LongestKept(PackedCorpus corpus, Column<float> norm, ScratchSpace scratch)
     {
         using var inner = scratch.Inner();
         var usual = new ColumnList<float>(inner);
@@ -81,17 +87,20 @@ internal sealed class NormFilters
 
     public void Save(string path) => SafetensorsWriter.Write(path,
         _tokens.Select(x => new TensorSource($"tokens.{x.Key}", DType.U8, [x.Value.Length], x.Value.WriteTo)).Append(new TensorSource("words", DType.U8, [_words.Length], _words.WriteTo)),
-        WordsDropped.ToDictionary(x => $"dropped.{x.Key}", x => x.Value.ToString(CultureInfo.InvariantCulture)));
+        WordsDropped.Select(x => KeyValuePair.Create(Dropped + x.Key, x.Value.ToString(CultureInfo.InvariantCulture)))
+            .Concat(_limits.Select(x => KeyValuePair.Create(string.Create(CultureInfo.InvariantCulture, $"{Limit}{x.Key}"), x.Value.ToString("R", CultureInfo.InvariantCulture))))
+            .ToDictionary());
 
     public static NormFilters Load(string path, ScratchSpace? scratch = null)
     {
         scratch ??= ScratchSpace.Heap;
         using var file = SafetensorsFile.Open(path);
-        const string Tokens = "tokens.", Dropped = "dropped.";
+        const string Tokens = "tokens.";
         return new(
             file.Tensors.Keys.Where(k => k.StartsWith(Tokens, StringComparison.Ordinal))
                 .ToDictionary(k => int.Parse(k[Tokens.Length..], CultureInfo.InvariantCulture), Read),
             Read("words"),
+            LimitsIn(file),
             file.Metadata.Where(x => x.Key.StartsWith(Dropped, StringComparison.Ordinal))
                 .ToDictionary(x => x.Key[Dropped.Length..], x => int.Parse(x.Value, CultureInfo.InvariantCulture)));
 
@@ -103,6 +112,16 @@ internal sealed class NormFilters
             return column;
         }
     }
+
+    /// <summary>By layer: the norm above which a vector is an attention sink. Of files of older versions, which do not say it: none.</summary>
+    public static IReadOnlyDictionary<int, double> LimitsOf(string path)
+    {
+        using var file = SafetensorsFile.Open(path);
+        return LimitsIn(file);
+    }
+
+    private static Dictionary<int, double> LimitsIn(SafetensorsFile file) => file.Metadata.Where(x => x.Key.StartsWith(Limit, StringComparison.Ordinal))
+        .ToDictionary(x => int.Parse(x.Key[Limit.Length..], CultureInfo.InvariantCulture), x => double.Parse(x.Value, CultureInfo.InvariantCulture));
 
     // A context holds sentences of one document; where sentences stand for documents it may hold several, and then goes where its first word's does.
     private static Part[] PartOfContext(PackedCorpus corpus)

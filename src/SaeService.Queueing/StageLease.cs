@@ -45,6 +45,7 @@ public sealed partial class StageLease : IDisposable
     private readonly List<Progress> _overtaken = []; // said, and followed by something else, since the last beat
     private Progress? _progress;
     private Progress _lastEvent = new(0, null, null, 0);
+    private long _peakBytes = Environment.WorkingSet;
 
     internal StageLease(IDbContextFactory<SaeDbContext> contexts, NpgsqlDataSource source, Doorbell doorbell, ArtifactStore artifacts, QueueOptions options,
         ILogger logger, StageRow stage, JobRequest request, int[] layers, CancellationToken shutdown)
@@ -207,6 +208,7 @@ public sealed partial class StageLease : IDisposable
                 Interrupt(StageInterruption.Lost);
                 return false;
             }
+            await db.Database.ExecuteSqlAsync($"UPDATE stages SET peak_bytes = GREATEST(peak_bytes, {PeakBytes()}) WHERE id = {StageId}", cancellation);
             foreach (var unsaid in Unsaid())
                 JobTransitions.Emit(db, JobId, "stage.progress", stage, message: unsaid.Message, fraction: unsaid.Fraction);
             await transition(db, job.Value, stage);
@@ -230,12 +232,16 @@ public sealed partial class StageLease : IDisposable
             _heart.Join();
     }
 
+    /// <summary>Looks, and says the most that was seen. The heart looks while it beats, and whoever ends the lease once it has stopped.</summary>
+    private long PeakBytes() => _peakBytes = Math.Max(_peakBytes, Environment.WorkingSet);
+
     private void Beat()
     {
         var renewed = Environment.TickCount64;
         var tried = renewed;
         while (!_stopped.Wait(Min(_options.ProgressInterval, _options.HeartbeatInterval)))
         {
+            PeakBytes();
             try
             {
                 var now = Environment.TickCount64;
@@ -275,7 +281,7 @@ public sealed partial class StageLease : IDisposable
     {
         using var command = _source.CreateCommand(
             """
-            UPDATE stages s SET lease_expires_at = clock_timestamp() + $4
+            UPDATE stages s SET lease_expires_at = clock_timestamp() + $4, peak_bytes = GREATEST(peak_bytes, $5)
             FROM jobs j WHERE j.id = s.job_id AND s.id = $1 AND s.attempt = $2 AND s.lease_owner = $3 AND s.status = 'Running' RETURNING j.status
             """);
         command.CommandTimeout = Math.Max(1, (int)(_options.LeaseDuration.TotalSeconds / 2));
@@ -283,6 +289,7 @@ public sealed partial class StageLease : IDisposable
         command.Parameters.Add(new() { Value = Attempt });
         command.Parameters.Add(new() { Value = _stage.LeaseOwner! });
         command.Parameters.Add(new() { Value = _options.LeaseDuration });
+        command.Parameters.Add(new() { Value = PeakBytes() });
         return (string?)command.ExecuteScalar();
     }
 

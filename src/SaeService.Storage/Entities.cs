@@ -79,6 +79,9 @@ public sealed class StageRow
     public double Weight { get; set; }
     public double Fraction { get; set; }
     public double? TokensPerSecond { get; set; }
+
+    /// <summary>Most memory (working set) that its worker was seen to have while it was at it, looked at about once a second. Null: not begun, or run by an older version.</summary>
+    public long? PeakBytes { get; set; }
     public string? Message { get; set; }
     public string? ErrorJson { get; set; }
     public DateTimeOffset? StartedAt { get; set; }

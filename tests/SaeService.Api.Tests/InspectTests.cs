@@ -143,8 +143,8 @@ public sealed class InspectTests(ImpatientFixture api) : IClassFixture<Impatient
         {
             JobId = job.Id,
             Text = claimed.Request.Text,
-            Tokens = [new("<b>", 0, 3, 0), new(" The", 3, 6, 0)],
-            Words = [new("<b>The</b>", 0, 10, 0, 1)],
+            Tokens = [new("<b>", 0, 3, 0), new(" The", 3, 6, 0), new(" cat", 11, 14, 1)],
+            Words = [new("<b>The</b>", 0, 10, 0, 1), new("cat", 11, 14, 2, 2, InspectedWord.AttentionSink)],
             LensPredicts = "next",
             Layers = [new(0, "embed", [new(5, "pos", "DET", FeatureKind.Lexical, 0.9, 0, 0, 1.25, 2), new(6, "pos", "DET", FeatureKind.Lexical, 0.9, 0, 0, 0.2, 2)],
                 [new(0, [new("never", 0.1)]), new(1, [new(" old", 0.5)])])],
@@ -160,6 +160,7 @@ public sealed class InspectTests(ImpatientFixture api) : IClassFixture<Impatient
         Assert.Contains("␣old", page, StringComparison.Ordinal);
         Assert.DoesNotContain("never", page, StringComparison.Ordinal);
         Assert.Contains("a caveat", page, StringComparison.Ordinal);
+        Assert.Contains("attention sink, left out", page, StringComparison.Ordinal);
     }
 
     private async Task<HttpResponseMessage> PageAsync(Job job, string text)

@@ -93,7 +93,7 @@ public sealed class DatasetStatisticsTests
         Assert.Contains(statistics.Warnings, w => w.StartsWith("1 document:", StringComparison.Ordinal));
         Assert.Contains("60 of 60 sentences have no raw text", string.Join('\n', statistics.Warnings));
         Assert.Contains("59 sentences repeat the identifier", string.Join('\n', statistics.Warnings));
-        Assert.Contains("task 'pos': 1 labels on fewer than 50 words are not scored: Y", statistics.Warnings);
+        Assert.Contains("task 'pos': 1 label on fewer than 50 words is not scored: Y", statistics.Warnings);
         Assert.Contains("task 'pos': 119 of 180 words are not labelled", statistics.Warnings);
     }
 }

@@ -67,7 +67,11 @@ public sealed class VerifyTests
             (status, output) = await SaeAsync("convert", "sae", folder, "--to", "sparsify", "--out", Path.Combine(folder, "out"));
             Assert.Equal(2, status);
             Assert.Contains("and not a ReLU", output, StringComparison.Ordinal);
-            Assert.Equal(0, (await SaeAsync("convert", "sae", folder, "--to", "openai", "--out", Path.Combine(folder, "out"))).Status);
+            (status, output) = await SaeAsync("convert", "sae", folder, "--to", "openai", "--out", Path.Combine(folder, "out"), "--json");
+            Assert.True(status == 0, output);
+            var written = JsonNode.Parse(output)!;
+            Assert.Equal(("openai", "standard", 2, 2), (written["format"]!.GetValue<string>(), written["architecture"]!.GetValue<string>(), written["d_in"]!.GetValue<int>(), written["d_sae"]!.GetValue<int>()));
+            Assert.All(written["files"]!.AsArray(), file => Assert.True(File.Exists(file!.GetValue<string>()), output));
             Assert.Contains("OpenAi Standard", (await SaeAsync("verify", "sae", Path.Combine(folder, "out"), "--activations", Path.Combine(folder, "expected.safetensors"))).Output, StringComparison.Ordinal);
         }
         finally

@@ -40,7 +40,7 @@ public sealed class AccessTests(KeyedSite site) : IClassFixture<KeyedSite>
         await visit.GoAsync(path, status: 401);
         await field.FillAsync(key);
         await field.PressAsync("Enter");
-        await visit.Page.WaitForURLAsync("**/features?task=pos");
+        await visit.ReachAsync("**/features?task=pos");
         var cookie = Assert.Single(await visit.Page.Context.CookiesAsync());
         Assert.True(cookie.HttpOnly);
         Assert.Equal(SameSiteAttribute.Strict, cookie.SameSite);

@@ -8,25 +8,19 @@ namespace SaeService.Explorer.Tests;
 /// <summary>Names, labels and text that others wrote stay text, are all there, and break no layout; <see cref="PageTests"/> hold every such page against the rest.</summary>
 public sealed partial class HostileTests(Site site)
 {
-    [Fact]
-    public async Task Markup_runs_nothing_and_is_shown_as_it_was_written()
+    /// <summary>Markup has run nothing and is shown as it was written, on the page that is open.</summary>
+    internal static async Task AssertInertAsync(Visit visit)
     {
-        await using var visit = await Visit.StartAsync(site.Address);
-        foreach (var path in site.Pages.Where(page => page.Key.StartsWith("hostile", StringComparison.Ordinal)).Select(page => page.Value).Append($"/?model={Uri.EscapeDataString(Hostile.Markup)}"))
-        {
-            await visit.GoAsync(path);
-            Assert.Equal(0, await visit.Page.Locator("img[src=x], [onerror], a[href^='javascript:']").CountAsync());
-            var text = await visit.Page.Locator("body").InnerTextAsync();
-            Assert.Contains("<script>alert(1)</script><img src=x onerror=alert(2)>", text, StringComparison.Ordinal);
-            // Nothing hides, and nothing turns what follows around.
-            var hidden = Hidden().Match(text);
-            Assert.False(hidden.Success, $"{path}: U+{(hidden.Success ? text[hidden.Index] : 0):X4} in {text[Math.Max(0, hidden.Index - 60)..Math.Min(text.Length, hidden.Index + 20)]}");
-        }
-        visit.AssertNothingWrong();
+        Assert.Equal(0, await visit.Page.Locator("img[src=x], [onerror], a[href^='javascript:']").CountAsync());
+        var text = await visit.Page.Locator("body").InnerTextAsync();
+        Assert.Contains("<script>alert(1)</script><img src=x onerror=alert(2)>", text, StringComparison.Ordinal);
+        // Nothing hides, and nothing turns what follows around.
+        var hidden = Hidden().Match(text);
+        Assert.False(hidden.Success, $"{visit.Place}: U+{(hidden.Success ? text[hidden.Index] : 0):X4} in {text[Math.Max(0, hidden.Index - 60)..Math.Min(text.Length, hidden.Index + 20)]}");
     }
 
     [Fact]
-    public async Task Text_of_the_corpus_is_whole_with_what_hides_made_visible()
+    public async Task Text_of_the_corpus_is_whole_with_what_hides_made_visible_and_runs_in_its_own_direction()
     {
         await using var visit = await Visit.StartAsync(site.Address);
         await visit.GoAsync($"/jobs/{site.Danger.Id}/layers/1/features/0");
@@ -35,21 +29,10 @@ public sealed partial class HostileTests(Site site)
         // Every word is marked where the feature fires on it.
         Assert.Equal(Shown.Visible(Hostile.Words[0]), await context.Locator("mark").First.InnerTextAsync());
         Assert.Equal("plaintext", await context.EvaluateAsync<string>("e => getComputedStyle(e).unicodeBidi"));
-        visit.AssertNothingWrong();
-
-        static string Plain(string text) => string.Join(' ', text.Split((char[])[' ', '\n', '\u00A0'], StringSplitOptions.RemoveEmptyEntries));
-    }
-
-    [Fact]
-    public async Task Right_to_left_text_runs_from_right_to_left_and_Chinese_from_left()
-    {
-        await using var visit = await Visit.StartAsync(site.Address);
-        await visit.GoAsync($"/jobs/{site.Danger.Id}/layers/1/features/0");
-        var contexts = visit.Page.Locator(".context");
         // A context that begins with Arabic, and one that begins with Chinese: the place of its first word tells the direction.
         foreach (var (word, fromRight) in new[] { (Hostile.Arabic, true), (Hostile.Chinese, false) })
         {
-            var found = await contexts.EvaluateAllAsync<double[]>("""
+            var found = await visit.Page.Locator(".context").EvaluateAllAsync<double[]>("""
                 (all, word) => all.filter(e => e.textContent.trim().startsWith(word)).slice(0, 1).flatMap(e => {
                     const range = document.createRange(), walker = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
                     let node = walker.nextNode();
@@ -63,6 +46,9 @@ public sealed partial class HostileTests(Site site)
             Assert.Equal(2, found.Length);
             Assert.True(fromRight ? found[1] < found[0] : found[0] < found[1], $"{word}: {found[0]} from the left, {found[1]} from the right");
         }
+        visit.AssertNothingWrong();
+
+        static string Plain(string text) => string.Join(' ', text.Split((char[])[' ', '\n', '\u00A0'], StringSplitOptions.RemoveEmptyEntries));
     }
 
     [Fact]
@@ -72,10 +58,9 @@ public sealed partial class HostileTests(Site site)
         foreach (var label in Hostile.Words)
         {
             await visit.GoAsync($"/jobs/{site.Danger.Id}/layers/1/features?task=pos&label={Uri.EscapeDataString(label)}");
-            var rows = visit.Page.Locator("#features tbody tr");
-            Assert.NotEqual(0, await rows.CountAsync());
-            foreach (var row in await rows.AllAsync())
-                Assert.Contains(Shown.Visible(label), await row.Locator(".label").TextContentAsync(), StringComparison.Ordinal);
+            var shown = await visit.Page.Locator("#features tbody tr .label").AllTextContentsAsync();
+            Assert.NotEmpty(shown);
+            Assert.All(shown, text => Assert.Contains(Shown.Visible(label), text, StringComparison.Ordinal));
         }
         visit.AssertNothingWrong();
     }
@@ -87,10 +72,11 @@ public sealed partial class HostileTests(Site site)
         await visit.GoAsync($"/jobs/{site.Danger.Id}/layers/1/features");
         await visit.Page.GetByRole(AriaRole.Searchbox).FillAsync(Hostile.Markup);
         await visit.Page.GetByRole(AriaRole.Searchbox).PressAsync("Enter");
-        await visit.Page.WaitForURLAsync("**q=*");
+        await visit.ReachAsync("**q=*");
         Assert.Equal(Hostile.Markup, await visit.Page.GetByRole(AriaRole.Searchbox).InputValueAsync());
         await visit.GoAsync($"/?model={Uri.EscapeDataString(Hostile.Markup)}");
         Assert.Equal(1, await visit.Page.Locator("#job-rows tr").CountAsync());
+        await AssertInertAsync(visit);
         visit.AssertNothingWrong();
     }
 

@@ -35,7 +35,7 @@ public sealed class KeyboardTests(Site site)
         await visit.Page.Keyboard.TypeAsync("mini");
         await TabToAsync(visit, visit.Page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Submit the job" }));
         await visit.Page.Keyboard.PressAsync("Enter");
-        await visit.Page.WaitForURLAsync("**/jobs/*");
+        await visit.ReachAsync("**/jobs/*");
         Assert.Contains("tiny on mini", await visit.Page.Locator("h1").InnerTextAsync(), StringComparison.Ordinal);
         visit.AssertNothingWrong();
     }
@@ -47,13 +47,13 @@ public sealed class KeyboardTests(Site site)
         await visit.GoAsync($"/jobs/{site.Finished.Id}");
         await TabToAsync(visit, visit.Page.GetByRole(AriaRole.Link, new PageGetByRoleOptions { Name = "Layers", Exact = true }));
         await visit.Page.Keyboard.PressAsync("Enter");
-        await visit.Page.WaitForURLAsync("**/layers");
+        await visit.ReachAsync("**/layers");
         await TabToAsync(visit, visit.Page.Locator("table.heat a.cell").First);
         await visit.Page.Keyboard.PressAsync("Enter");
-        await visit.Page.WaitForURLAsync("**/features?*");
+        await visit.ReachAsync("**/features?*");
         await TabToAsync(visit, visit.Page.Locator("#features tbody th a").First);
         await visit.Page.Keyboard.PressAsync("Enter");
-        await visit.Page.WaitForURLAsync("**/features/*");
+        await visit.ReachAsync("**/features/*");
         await visit.Page.GoBackAsync();
         await visit.Page.GoBackAsync();
         Assert.Equal($"/jobs/{site.Finished.Id}/layers", visit.Place);

@@ -64,7 +64,7 @@ public sealed class LiveTests(Site site)
         await using (var db = site.Database())
             Assert.True(await db.Jobs.AnyAsync(x => x.Id == job.Id, TestContext.Current.CancellationToken));
         await Button("Delete this job").ClickAsync();
-        await visit.Page.WaitForURLAsync("**/");
+        await visit.ReachAsync("**/");
         Assert.Equal("/", visit.Place);
         Assert.Equal(0, await visit.Page.Locator($"a[href='/jobs/{job.Id}']").CountAsync());
         await visit.GoAsync($"/jobs/{job.Id}", status: 404);

@@ -20,23 +20,26 @@ public sealed class PageTests(Site site)
         await using var visit = await Visit.StartAsync(site.Address);
         await visit.GoAsync(site.Pages[name]);
         await LooksRightAsync(visit, name);
+        if (name.StartsWith("hostile", StringComparison.Ordinal))
+            await HostileTests.AssertInertAsync(visit);
         visit.AssertNothingWrong();
     }
 
     [Fact]
     public void No_page_is_left_out() => Assert.Equal(site.Pages.Keys, Names.Select(row => row.Data));
 
-    [Theory]
-    [InlineData("/no/such/page")]
-    [InlineData("/jobs/01234567-89ab-7def-8123-456789abcdef")]
-    [InlineData("/jobs/nonsense/layers")]
-    public async Task What_is_not_there_is_said_on_a_page(string path)
+    [Fact]
+    public async Task What_is_not_there_is_said_on_a_page()
     {
         await using var visit = await Visit.StartAsync(site.Address);
-        await visit.GoAsync(path, status: 404);
+        foreach (var path in (string[])["/no/such/page", "/jobs/01234567-89ab-7def-8123-456789abcdef", "/jobs/nonsense/layers"])
+        {
+            await visit.GoAsync(path, status: 404);
+            Assert.False(string.IsNullOrWhiteSpace(await visit.Page.Locator("h1").InnerTextAsync()));
+        }
         await LooksRightAsync(visit, "not-found");
         await visit.Page.GetByRole(AriaRole.Main).GetByRole(AriaRole.Link).First.ClickAsync();
-        Assert.Equal("/", visit.Place);
+        await visit.ReachAsync("**/");
         visit.AssertNothingWrong();
     }
 
@@ -68,11 +71,12 @@ public sealed class PageTests(Site site)
         Assert.Empty(await page.EvaluateAsync<string[]>("() => [...document.images].filter(image => image.naturalWidth === 0).map(image => image.src)"));
 
         // All that is wrong at once, and the pictures whatever is.
-        var faults = await visit.BarriersAsync(name);
+        var faults = (await visit.BarriersAsync(name)).ToList();
         foreach (var width in (int[])[1280, 1600, 640, 320])
         {
             faults.AddRange(await visit.OverhangsAsync(width));
-            if (width != 640) // 1280 at 200 %
+            // 640 is 1280 at 200 %; 1600 has the same columns as 1280 with more beside them.
+            if (width is 1280 or 320)
                 await visit.ShootAsync($"{name}-{width}");
         }
         await page.SetViewportSizeAsync(1280, 900);

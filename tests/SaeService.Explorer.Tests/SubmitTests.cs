@@ -75,7 +75,7 @@ public sealed class SubmitTests(Site site)
             Assert.Null(await Field(visit, label).GetAttributeAsync("aria-invalid"));
             Assert.NotEqual(0, await visit.Page.Locator("[aria-invalid=true]").CountAsync());
         }
-        await visit.Page.WaitForURLAsync("**/jobs/*");
+        await visit.ReachAsync("**/jobs/*");
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class SubmitTests(Site site)
         Assert.Equal("true", await data.GetAttributeAsync("aria-invalid"));
         await data.FillAsync("mini");
         await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Submit the job" }).ClickAsync();
-        await page.WaitForURLAsync("**/jobs/*");
+        await page.WaitForURLAsync("**/jobs/*", new PageWaitForURLOptions { WaitUntil = WaitUntilState.Commit });
         Assert.Contains("tiny on mini", await page.Locator("h1").InnerTextAsync(), StringComparison.Ordinal);
     }
 
@@ -117,11 +117,11 @@ public sealed class SubmitTests(Site site)
         else
             await visit.Page.Locator("input[type=file]").SetInputFilesAsync(new FilePayload { Name = name, MimeType = "text/plain", Buffer = Encoding.UTF8.GetBytes(TestFolders.Conllu(40)) });
         await Expect(Field(visit, "Data set")).ToHaveValueAsync(name);
-        await Expect(visit.Page.Locator("#dataset-understood")).ToContainTextAsync("200 words");
+        await Expect(visit.Page.Locator("#dataset-said")).ToContainTextAsync("200 words");
         await Expect(visit.Page.Locator("#estimate")).ToContainTextAsync("on one worker");
         await visit.ShootAsync(drag ? "form-dragged" : "form-chosen");
         await Button(visit, "Submit the job").ClickAsync();
-        await visit.Page.WaitForURLAsync("**/jobs/*");
+        await visit.ReachAsync("**/jobs/*");
         Assert.Contains($"tiny on {name}", await visit.Page.Locator("h1").InnerTextAsync(), StringComparison.Ordinal);
         visit.AssertNothingWrong();
     }
@@ -143,7 +143,7 @@ public sealed class SubmitTests(Site site)
     {
         await using var visit = await FormAsync(model: "org/nested");
         await Button(visit, "Submit the job").DblClickAsync();
-        await visit.Page.WaitForURLAsync("**/jobs/*");
+        await visit.ReachAsync("**/jobs/*");
         Assert.Equal(1, await JobsAsync("org/nested"));
     }
 

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Deque.AxeCore.Commons;
-using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 using SaeService.TestSupport;
 using Xunit;
@@ -14,6 +13,8 @@ namespace SaeService.Explorer.Tests;
 internal sealed class Visit : IAsyncDisposable
 {
     private static readonly string[] s_rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+    private static readonly string[] s_colours = ["color-contrast"];
+    private static readonly string s_axe = new BundledAxeScriptProvider().GetScript();
     private static readonly string s_shots = Directory.CreateDirectory(Path.Combine(SharedData.RepositoryRoot, "artifacts", "explorer-shots")).FullName;
 
     private readonly IBrowserContext _context;
@@ -82,6 +83,24 @@ internal sealed class Visit : IAsyncDisposable
         Assert.True(answer!.Status == status, $"{path} answered {answer.Status}: {await Page.InnerTextAsync("body")}");
     }
 
+    /// <summary>Waits until a press has led to an address.</summary>
+    /// <param name="pattern">With * and ** for anything.</param>
+    public async Task ReachAsync(string pattern)
+    {
+        // Not for the load that belongs to the address: one that is over before it is waited for is, now and then, waited for in vain.
+        await Page.WaitForURLAsync(pattern, new PageWaitForURLOptions { WaitUntil = WaitUntilState.Commit });
+        await LoadedAsync();
+    }
+
+    /// <inheritdoc cref="ReachAsync(string)"/>
+    public async Task ReachAsync(Func<string, bool> isIt)
+    {
+        await Page.WaitForURLAsync(isIt, new PageWaitForURLOptions { WaitUntil = WaitUntilState.Commit });
+        await LoadedAsync();
+    }
+
+    private Task LoadedAsync() => Page.WaitForFunctionAsync("() => document.readyState === 'complete'");
+
     /// <summary>Where the browser is, without the site's address.</summary>
     public string Place => new Uri(Page.Url).PathAndQuery;
 
@@ -92,11 +111,15 @@ internal sealed class Visit : IAsyncDisposable
 
     /// <summary>What breaks axe-core's rules of WCAG 2.0 to 2.2, A and AA, and of good practice.</summary>
     /// <param name="coloursOnly">For another theme of a page that was asked about in full.</param>
-    public async Task<List<string>> BarriersAsync(string what, bool coloursOnly = false)
+    public async Task<string[]> BarriersAsync(string what, bool coloursOnly = false)
     {
-        var found = await Page.RunAxe(new AxeRunOptions { RunOnly = coloursOnly ? new RunOnlyOptions { Type = "rule", Values = ["color-contrast"] } : new RunOnlyOptions { Type = "tag", Values = [.. s_rules] } });
-        return [.. found.Violations.Select(rule =>
-            $"{what}: {rule.Id}: {rule.Help}: {string.Join(" | ", rule.Nodes.Take(3).Select(node => $"{node.Target} {node.Html[..Math.Min(node.Html.Length, 200)]} {string.Join("; ", node.Any.Select(check => check.Message).Take(1))}"))}")];
+        // Once a page: it is half a megabyte. And of what passes, which is nearly all, nothing need be told.
+        if (!await Page.EvaluateAsync<bool>("() => 'axe' in window"))
+            await Page.EvaluateAsync(s_axe);
+        return await Page.EvaluateAsync<string[]>("""
+            async ([what, runOnly]) => (await axe.run(document, { runOnly, resultTypes: ["violations"] })).violations.map(rule => `${what}: ${rule.id}: ${rule.help}: ` +
+                rule.nodes.slice(0, 3).map(node => `${node.target} ${node.html.slice(0, 200)} ${node.any.slice(0, 1).map(check => check.message)}`).join(" | "))
+            """, new object[] { what, coloursOnly ? new { type = "rule", values = s_colours } : new { type = "tag", values = s_rules } });
     }
 
     /// <summary>What makes a reader scroll sideways for the page; wide tables scroll in boxes of their own.</summary>

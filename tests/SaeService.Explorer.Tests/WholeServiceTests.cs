@@ -24,11 +24,11 @@ public sealed class WholeServiceTests
         await form.GetByLabel("Layers", new LocatorGetByLabelOptions { Exact = true }).FillAsync("0, 3");
         await form.GetByLabel("quick", new LocatorGetByLabelOptions { Exact = true }).CheckAsync();
         await page.GetByText("Advanced").ClickAsync();
-        await form.GetByLabel("Training tokens").FillAsync("100000");
-        await form.GetByLabel("Most words").FillAsync("6000");
-        await form.GetByLabel("Words the probes are trained on").FillAsync("2000");
+        await form.GetByLabel("Training tokens").FillAsync("60000");
+        await form.GetByLabel("Most words").FillAsync("4000");
+        await form.GetByLabel("Words the probes are trained on").FillAsync("1000");
         await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Submit the job" }).ClickAsync();
-        await page.WaitForURLAsync("**/jobs/*");
+        await visit.ReachAsync("**/jobs/*");
         await page.EvaluateAsync("() => { window.here = true; }");
 
         var status = page.Locator("h1 .badge");
@@ -39,20 +39,20 @@ public sealed class WholeServiceTests
         await PageTests.LooksRightAsync(visit, "whole-job");
 
         await page.GetByRole(AriaRole.Link, new PageGetByRoleOptions { Name = "See what each layer does" }).ClickAsync();
-        await page.WaitForURLAsync("**/layers");
+        await visit.ReachAsync("**/layers");
         Assert.NotEqual(0, await page.Locator("table.heat a.cell").CountAsync());
         await PageTests.LooksRightAsync(visit, "whole-layers");
         await page.Locator("table.heat a.cell:not(.hatched)").First.ClickAsync();
-        await page.WaitForURLAsync("**/features?*");
+        await visit.ReachAsync("**/features?*");
         await page.Locator("#features tbody th a").First.ClickAsync();
-        await page.WaitForURLAsync("**/features/*");
+        await visit.ReachAsync("**/features/*");
         Assert.NotEqual(0, await page.Locator(".context mark").CountAsync());
         await PageTests.LooksRightAsync(visit, "whole-feature");
 
         await page.GetByRole(AriaRole.Link, new PageGetByRoleOptions { Name = "Inspect a sentence" }).ClickAsync();
         await page.GetByLabel("Text").FillAsync("Ada sees the old dogs .");
         await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Inspect" }).ClickAsync();
-        await page.WaitForURLAsync("**text=*");
+        await visit.ReachAsync("**text=*");
         Assert.NotEqual(0, await page.Locator("table.lit td a").CountAsync());
         await PageTests.LooksRightAsync(visit, "whole-inspect");
         visit.AssertNothingWrong();

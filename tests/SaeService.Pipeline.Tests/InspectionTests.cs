@@ -148,6 +148,39 @@ public sealed class InspectionTests : IAsyncLifetime
         Assert.Throws<RootedPathException>(() => Inspect(other, worker, new InspectionRequest { Text = "a" }));
     }
 
+    [Fact]
+    public async Task A_word_that_is_an_attention_sink_is_left_out_at_every_layer_asked_for()
+    {
+        var worker = new WorkerOptions { Threads = 2 };
+        var request = new InspectionRequest { Text = "Once upon a time, Lily ran.", AllFeatures = true };
+        InspectionAnswer before;
+        using (var warm = new WarmJobs(worker))
+            before = Inspect(warm, worker, request);
+        Assert.All(before.Words, w => Assert.NotEqual(InspectedWord.AttentionSink, w.NotMeasured));
+
+        // The filters of a capture: at layer 1 every vector of a text is too long, and the others are as they may be.
+        await using (var db = Contexts.CreateDbContext())
+        {
+            var file = Path.Combine(_folder, "filters");
+            SafetensorsWriter.Write(file, [TensorSource.Of<byte>("words", DType.U8, [1], new byte[] { 1 })],
+                new Dictionary<string, string> { ["limit.0"] = "1E+30", ["limit.1"] = "1E-09", ["limit.2"] = "1E+30" });
+            using var writer = Store.Create(ArtifactStore.KeyOf(_job, StageKind.Capture, null, 1, Artifacts.Filters));
+            writer.Stream.Write(File.ReadAllBytes(file));
+            var stored = writer.Complete();
+            db.Artifacts.Add(new ArtifactRow { Id = Guid.CreateVersion7(), JobId = _job, StageId = Guid.Empty, Stage = StageKind.Capture, Attempt = 1, Name = Artifacts.Filters, Key = stored.Key, Bytes = stored.Bytes, Sha256 = stored.Sha256, CreatedAt = DateTimeOffset.UtcNow });
+            await db.SaveChangesAsync(TestContext.Current.CancellationToken);
+        }
+        using var again = new WarmJobs(worker);
+        // Layer 1 itself is not asked for.
+        var after = Inspect(again, worker, request with { Layers = new LayerSelection([0, 2]) });
+        Assert.Equal([0, 2], after.Layers.Select(l => l.Layer));
+        Assert.Equal(before.Words.Select(w => w.NotMeasured ?? InspectedWord.AttentionSink), after.Words.Select(w => w.NotMeasured));
+        Assert.All(after.Layers, l => Assert.Empty(l.Features));
+        Assert.Contains("at layer 1.", string.Join(' ', after.Caveats), StringComparison.Ordinal);
+        // The lens is read all the same.
+        Assert.All(after.Layers, l => Assert.Equal(after.Tokens.Count, l.Lens!.Count));
+    }
+
     private InspectionAnswer Inspect(WarmJobs warm, WorkerOptions worker, InspectionRequest request)
     {
         var held = warm.Holds(_job);

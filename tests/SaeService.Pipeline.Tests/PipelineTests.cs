@@ -43,6 +43,7 @@ public sealed class PipelineTests
         Assert.Equal(Enumerable.Range(0, corpus.Words).Where(w => w != 4), Enumerable.Range(0, corpus.Words).Where(filters.KeepsWord));
         Assert.Equal(0, filters.WordsDropped["0"]);
         Assert.Equal(1, filters.WordsDropped["3"]);
+        Assert.Equal(new Dictionary<int, double> { [0] = 10, [3] = 10 }, NormFilters.LimitsOf(path));
         int[] all = [.. filters.Tokens(corpus, 0, test: false), .. filters.Tokens(corpus, 0, test: true)];
         Assert.Equal(corpus.SpecialOrExcluded.Count(x => !x), all.Distinct().Count());
         Assert.DoesNotContain(corpus.LastToken[4], filters.Tokens(corpus, 3, test: false).Concat(filters.Tokens(corpus, 3, test: true)));

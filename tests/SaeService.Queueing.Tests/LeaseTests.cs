@@ -144,6 +144,8 @@ public sealed class LeaseTests
         var first = (await queue.StageAsync(job, StageKind.Prepare)).LeaseExpiresAt;
         await EventuallyAsync(async () => (await queue.StageAsync(job, StageKind.Prepare)).LeaseExpiresAt > first);
         Assert.False(lease.Interrupted.IsCancellationRequested);
+        // It says what its process holds, too.
+        Assert.InRange((await queue.StageAsync(job, StageKind.Prepare)).PeakBytes ?? 0, 1 << 20, long.MaxValue);
 
         await using (var db = queue.Open())
             await db.Database.ExecuteSqlAsync($"UPDATE stages SET attempt = attempt + 1 WHERE id = {lease.StageId}", Token);

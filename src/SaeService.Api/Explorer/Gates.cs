@@ -37,7 +37,7 @@ public static class Gates
         if (rules.MinSentences is { } sentences)
             gates.Add(new("min_sentences", Shown.Many(f.Sentences, "sentence"), $"at least {sentences}", f.Sentences >= sentences));
         if (rules.Fdr is { } fdr)
-            gates.Add(new("fdr", $"q = {f.Q.ToString("0.#e0", CultureInfo.InvariantCulture)}", $"below {fdr.ToString(CultureInfo.InvariantCulture)}", f.Q < fdr));
+            gates.Add(new("fdr", $"q of {Shown.Rate(f.Q)}", $"below {fdr.ToString(CultureInfo.InvariantCulture)}", f.Q < fdr));
         if (rules.ConsistencyLower is { } lower)
             gates.Add(new("consistency_lower", $"consistency surely {Shown.Score(f.ConsistencyLower)}", $"at least {Shown.Score(lower)}", f.ConsistencyLower >= lower));
         if (rules.Kappa is { } kappa)

@@ -27,7 +27,21 @@ public static class Shown
 
     public static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
-    public static string Percent(double share) => (share * 100).ToString(share < 0.0995 ? "0.0" : "0", CultureInfo.InvariantCulture) + "\u00a0%"; // no line ends before the sign
+    public static string Percent(double share) => share is > 0 and < 0.0005 ? "< 0.1\u00a0%" : (share * 100).ToString(share < 0.0995 ? "0.0" : "0", CultureInfo.InvariantCulture) + "\u00a0%"; // no line ends before the sign
+
+    /// <summary>A probability by its logarithm, which is known where the number itself is too small for a double: <c>0.03</c>, <c>4.2e-412</c>.</summary>
+    public static string Probability(double log10)
+    {
+        if (log10 >= -3)
+            return Math.Pow(10, Math.Min(0, log10)).ToString("0.###", CultureInfo.InvariantCulture);
+        var exponent = Math.Floor(log10);
+        // What rounds up to ten is one of the next power.
+        var digits = Math.Round(Math.Pow(10, log10 - exponent), 1, MidpointRounding.AwayFromZero);
+        return string.Create(CultureInfo.InvariantCulture, $"{(digits >= 10 ? 1 : digits):0.#}e{(digits >= 10 ? exponent + 1 : exponent):0}");
+    }
+
+    /// <summary>A probability of which only the number is known: below what a double can hold well, that it is below.</summary>
+    public static string Rate(double rate) => rate < 1e-300 ? "< 1e-300" : Probability(Math.Log10(rate));
 
     public static string Bytes(double bytes)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using SaeService.Corpora;
 
 namespace SaeService.Pipeline.Inspection;
@@ -19,6 +20,14 @@ internal sealed class Caveats
             Add("Some words have no token of their own, or too many, and are not measured, as in the job; not_measured says which and why.");
         if (TextWords.HasUnspacedScript(string.Concat(text.Words.Select(w => w.Text))))
             Add("Part of the text is in a script without spaces between words: it is cut by characters, or not at all, and not as the job's data set may have it.");
+    }
+
+    /// <param name="layersOfWords">By word, the layers at which it is an attention sink.</param>
+    public void OfSinks(IEnumerable<IReadOnlyList<int>> layersOfWords)
+    {
+        int[] layers = [.. layersOfWords.SelectMany(x => x).Distinct().Order()];
+        if (layers.Length > 0)
+            Add(string.Create(CultureInfo.InvariantCulture, $"Words whose last token is an attention sink are left out at every layer, as in the job: its vector is more than {NormFilters.Multiple} times as long as the median of the layer, here at layer{(layers.Length == 1 ? "" : "s")} {string.Join(", ", layers)}."));
     }
 
     /// <param name="predicts">As in the answer.</param>

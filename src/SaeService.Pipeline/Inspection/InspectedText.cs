@@ -44,6 +44,17 @@ internal sealed record InspectedText(PackedCorpus Corpus, int FirstRow, Inspecte
             [.. words.Select((word, w) => new InspectedWord(word.Form, word.Start, word.End, first[w] < 0 ? null : first[w], first[w] < 0 ? null : last[w], reasons[w]))]);
     }
 
+    /// <summary>The words, those that are attention sinks as not measured.</summary>
+    /// <param name="isSink">Of a word of the corpus.</param>
+    public IReadOnlyList<InspectedWord> WithSinks(Func<int, bool> isSink)
+    {
+        var words = Words.ToArray();
+        for (var w = 0; w < Corpus.Words; w++)
+            if (isSink(w))
+                words[Corpus.WordPosition[w]] = words[Corpus.WordPosition[w]] with { NotMeasured = InspectedWord.AttentionSink };
+        return words;
+    }
+
     private static TokenEncoding Encode(WarmJob job, string text)
     {
         try

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics.Tensors;
 using SaeService.Contracts;
 using SaeService.Corpora;
 using SaeService.Pipeline.Stages;
@@ -29,7 +30,9 @@ internal static class Inspector
         var predicts = !job.Model.HasHead ? null : job.Model.Description.Type == "causal" ? "next" : "same";
         caveats.OfLens(predicts, job.Request.Hook!);
         var positions = predicts is null ? [] : Positions(job, request, layers.Length, text.Tokens.Length, caveats);
-        var vectors = Capture(job, layers, text.Corpus);
+        var (vectors, sinkAt) = Capture(job, layers, text.Corpus);
+        int[] measured = [.. Enumerable.Range(0, text.Corpus.Words).Where(w => sinkAt[w].Count == 0)];
+        caveats.OfSinks(sinkAt);
 
         var found = new List<InspectedLayer>(layers.Length);
         foreach (var number in layers)
@@ -37,7 +40,7 @@ internal static class Inspector
             var layer = job.Layer(number, mayHold);
             if (layer.Fvu is { } fvu)
                 caveats.Add(string.Create(CultureInfo.InvariantCulture, $"The autoencoder of layer {number} does not describe its layer faithfully (FVU {fvu:0.00})."));
-            var features = Features(job, layer, text, vectors[Hooks.PlaceOf(job.Request.Hook!, number)], request);
+            var features = Features(job, layer, text, measured, vectors[Hooks.PlaceOf(job.Request.Hook!, number)], request);
             var lens = predicts is null ? null : Lens(job, text, vectors[LensPlace(job.Request.Hook!, number)], positions, request.Top ?? InspectionRequest.DefaultTop);
             found.Add(new(number, Hooks.NameOf(job.Request.Hook!, number), features, lens));
         }
@@ -46,7 +49,7 @@ internal static class Inspector
             JobId = job.Id,
             Text = request.Text,
             Tokens = text.Tokens,
-            Words = text.Words,
+            Words = text.WithSinks(w => sinkAt[w].Count > 0),
             LensPredicts = predicts,
             Layers = found,
             Caveats = caveats.All,
@@ -57,20 +60,36 @@ internal static class Inspector
     private static (HookPoint Point, int Block) LensPlace(string hook, int layer) =>
         Hooks.PlaceOf(hook is "attn_out" or "mlp_out" ? "resid_post" : hook, layer);
 
-    /// <returns>By place: [T, d], of all tokens of the context.</returns>
-    private static Dictionary<(HookPoint, int), float[]> Capture(WarmJob job, int[] layers, PackedCorpus corpus)
+    /// <returns>
+    /// By place: [T, d], of all tokens of the context. And by word of the corpus, the layers at which it is an attention sink: of all the job's, whichever were asked
+    /// for, because the job left a word out at every layer where it is one at any.
+    /// </returns>
+    private static (Dictionary<(HookPoint, int), float[]> Vectors, List<int>[] SinkAt) Capture(WarmJob job, int[] layers, PackedCorpus corpus)
     {
         var hook = job.Request.Hook!;
-        var places = layers.SelectMany(l => new[] { Hooks.PlaceOf(hook, l), LensPlace(hook, l) }).Distinct().ToArray();
+        var wanted = layers.SelectMany(l => new[] { Hooks.PlaceOf(hook, l), LensPlace(hook, l) }).ToHashSet();
+        var limited = job.NormLimits.ToDictionary(x => Hooks.PlaceOf(hook, x.Key), x => (Layer: x.Key, Limit: x.Value));
         var vectors = new Dictionary<(HookPoint, int), float[]>();
-        new ActivationCapture(job.Model, places).Run([corpus.TokenIds.ToArray()], (place, _, rows) => vectors[place] = rows.ToArray());
-        return vectors;
+        var sinkAt = Enumerable.Range(0, corpus.Words).Select(_ => new List<int>()).ToArray();
+        new ActivationCapture(job.Model, [.. wanted.Union(limited.Keys)]).Run([corpus.TokenIds.ToArray()], (place, _, rows) =>
+        {
+            if (wanted.Contains(place))
+                vectors[place] = rows.ToArray();
+            if (!limited.TryGetValue(place, out var at))
+                return;
+            var d = rows.Length / corpus.TokenIds.Length;
+            for (var w = 0; w < sinkAt.Length; w++)
+                if (TensorPrimitives.Norm(rows.Slice(corpus.LastToken[w] * d, d)) > at.Limit)
+                    sinkAt[w].Add(at.Layer);
+        });
+        return (vectors, sinkAt);
     }
 
-    private static List<InspectedFeature> Features(WarmJob job, WarmLayer layer, InspectedText text, float[] vectors, InspectionRequest request)
+    /// <param name="words">Of the corpus; those that are measured.</param>
+    /// <param name="vectors">[T, d]</param>
+    private static List<InspectedFeature> Features(WarmJob job, WarmLayer layer, InspectedText text, int[] words, float[] vectors, InspectionRequest request)
     {
         var (corpus, sae) = (text.Corpus, layer.Sae);
-        int[] words = [.. Enumerable.Range(0, corpus.Words)];
         var pooled = EncodeStage.Encode(job.Request.Labels!, corpus, words, (rows, into) =>
         {
             for (var i = 0; i < rows.Length; i++)

@@ -36,6 +36,9 @@ internal sealed class WarmJob : IDisposable
     public Guid Id => _job.Id;
     public JobRequest Request => _job.Request;
     public IReadOnlyList<int> Layers => _job.Layers;
+
+    /// <summary>By layer: the norm above which the job took a vector for an attention sink. Empty for jobs of older versions.</summary>
+    public IReadOnlyDictionary<int, double> NormLimits => _job.NormLimits;
     public LanguageModel Model { get; }
     public Tokenizer Tokenizer { get; }
 

@@ -794,6 +794,10 @@ namespace SaeService.Storage.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("ordinal");
 
+                    b.Property<long?>("PeakBytes")
+                        .HasColumnType("bigint")
+                        .HasColumnName("peak_bytes");
+
                     b.Property<DateTimeOffset?>("StartedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("started_at");

@@ -126,7 +126,7 @@ async function estimate(focus) {
     if (e.reason)
         lines.push(element("p", `Not known yet: ${e.reason}.`));
     else {
-        lines.push(element("p", `About ${duration(e.seconds)} on one worker, at most ${bytes(e.memory_bytes)} of its memory and ${bytes(e.disk_bytes)} of disk; ${count(e.tokens)} tokens, ${body.request.layers.length} layers.`));
+        lines.push(element("p", `About ${duration(e.seconds)} on one worker, at most ${bytes(e.memory_bytes)} of memory and ${bytes(e.disk_bytes)} of disk; ${count(e.tokens)} tokens, ${body.request.layers.length} layers.`));
         const parts = Object.entries(e.parts.seconds).filter(([, s]) => s >= 1).sort((a, b) => b[1] - a[1]).map(([stage, s]) => `${stage} ${duration(s)}`).join(", ");
         const may = [limits.memory_bytes && `${bytes(limits.memory_bytes)} of memory`, limits.disk_bytes && `${bytes(limits.disk_bytes)} of disk`].filter(x => x).join(" and ");
         lines.push(element("p", `${parts ? `By stage: ${parts}. ` : ""}${may ? `A job may use ${may}. ` : ""}${Object.keys(e.pace).length ? "Times follow this service's own jobs." : "Times are those of two quiet cores until a job has finished here."}`, { className: "quiet" }));
@@ -176,25 +176,26 @@ async function understandModel() {
 }
 
 async function understandDataset() {
-    const id = form.elements["dataset.id"].value.trim(), said = byId("dataset-understood");
-    said.replaceChildren();
+    const id = form.elements["dataset.id"].value.trim(), said = byId("dataset-said");
+    said.textContent = id ? "Reading…" : "";
+    byId("dataset-understood").replaceChildren();
     if (!id)
         return;
-    said.append(element("p", "Reading…", { className: "quiet" }));
     const { body, problem } = await call(addressOf("datasets", id));
     if (form.elements["dataset.id"].value.trim() !== id)
         return;
     if (body)
         showDataset(body);
     else
-        said.replaceChildren(element("p", problem.detail ?? problem.title, { className: "quiet" }));
+        said.textContent = problem.detail ?? problem.title;
 }
 
 function showDataset(dataset) {
-    const said = byId("dataset-understood"), parts = [];
-    parts.push(element("p", dataset.fetched
-        ? `${dataset.title ? dataset.title + ": " : ""}${count(dataset.sentences)} sentences, ${count(dataset.words)} words, ${count(dataset.documents)} documents (${dataset.format}).${dataset.licence ? ` Licence: ${dataset.licence}.` : ""}`
-        : `${dataset.title ? dataset.title + ": " : ""}not here yet; the first job that names it fetches it.${dataset.licence ? ` Licence: ${dataset.licence}.` : ""}`));
+    // One line at the field; the rest, whose length nobody knows, below the buttons.
+    const parts = [];
+    byId("dataset-said").textContent = (dataset.title ? dataset.title + ": " : "")
+        + (dataset.fetched ? `${count(dataset.sentences)} sentences, ${count(dataset.words)} words, ${count(dataset.documents)} documents (${dataset.format}).` : "not here yet; the first job that names it fetches it.")
+        + (dataset.licence ? ` Licence: ${dataset.licence}.` : "");
     for (const warning of dataset.warnings)
         parts.push(element("p", "Note: " + warning, { className: "note" }));
     for (const task of dataset.tasks) {
@@ -208,7 +209,7 @@ function showDataset(dataset) {
             list.append(`and ${labels.length - 60} more`);
         parts.push(details);
     }
-    said.replaceChildren(...parts);
+    byId("dataset-understood").replaceChildren(...(parts.length ? [element("h3", "What is in the data set")] : []), ...parts);
     byId("splits").replaceChildren(...[...dataset.splits, ...(dataset.splits.includes("dev") && dataset.splits.includes("test") ? ["dev+test"] : [])].map(x => element("option", "", { value: x })));
     showTasks(dataset);
 }
