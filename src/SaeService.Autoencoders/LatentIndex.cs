@@ -18,13 +18,18 @@ internal sealed unsafe class LatentIndex
         Start = new(latents + 1);
         Row = new((long)maxRows * k);
         Value = new((long)maxRows * k);
+        Dot = new((long)maxRows * k);
     }
 
     public AlignedBuffer<int> Start { get; }      // [F + 1]
     public AlignedBuffer<int> Row { get; }        // [nnz]
     public AlignedBuffer<float> Value { get; }    // [nnz]
+    public AlignedBuffer<float> Dot { get; }      // [nnz]
 
-    public void Build(ActiveRows active, int rows)
+    /// <param name="active">Of the batch.</param>
+    /// <param name="dots">A number that goes with each of the values.</param>
+    /// <param name="rows">Tokens of the batch.</param>
+    public void Build(ActiveRows active, AlignedBuffer<float> dots, int rows)
     {
         lanes.For(Chunks, (chunk, _) =>
         {
@@ -56,9 +61,13 @@ internal sealed unsafe class LatentIndex
                     var entry = at[active.Index.Pointer[j]]++;
                     Row.Pointer[entry] = i;
                     Value.Pointer[entry] = active.Value.Pointer[j];
+                    Dot.Pointer[entry] = dots.Pointer[j];
                 }
         });
     }
+
+    /// <summary>Rows that a latent fires on.</summary>
+    public int Entries(int latent) => Start.Pointer[latent + 1] - Start.Pointer[latent];
 
     public void Clear() => Start.Span.Clear();
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using V = System.Runtime.Intrinsics.Vector256<float>;
 
 namespace SaeService.Autoencoders;
@@ -36,10 +37,7 @@ internal static unsafe class RowKernel
                 s2 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b2 + j), s2);
                 s3 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b3 + j), s3);
             }
-            dots[0] = Sum(s0.GetLower() + s0.GetUpper());
-            dots[1] = Sum(s1.GetLower() + s1.GetUpper());
-            dots[2] = Sum(s2.GetLower() + s2.GetUpper());
-            dots[3] = Sum(s3.GetLower() + s3.GetUpper());
+            Sum4(s0.GetLower() + s0.GetUpper(), s1.GetLower() + s1.GetUpper(), s2.GetLower() + s2.GetUpper(), s3.GetLower() + s3.GetUpper()).Store(dots);
             return;
         }
         V l0 = V.Zero, l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
@@ -55,19 +53,17 @@ internal static unsafe class RowKernel
             h2 = Vector256.FusedMultiplyAdd(high, Vector256.Load(b2 + j + 8), h2);
             h3 = Vector256.FusedMultiplyAdd(high, Vector256.Load(b3 + j + 8), h3);
         }
-        dots[0] = Sum(l0 + h0);
-        dots[1] = Sum(l1 + h1);
-        dots[2] = Sum(l2 + h2);
-        dots[3] = Sum(l3 + h3);
+        Sum4(l0 + h0, l1 + h1, l2 + h2, l3 + h3).Store(dots);
     }
 
-    /// <summary>dots[4 r + i] = Dot(a_r, b_i), bit for bit: six loads for eight products.</summary>
-    public static void Dot2x4(float* a0, float* a1, float* b0, float* b1, float* b2, float* b3, float* dots, int d)
+    /// <summary>dots0[i] = Dot(a0, b_i), dots1[i] = Dot(a1, b_i), bit for bit: no more loads than products.</summary>
+    public static void Dot2x4(float* a0, float* a1, float* b0, float* b1, float* b2, float* b3, float* dots0, float* dots1, int d)
     {
         if (!Vector512.IsHardwareAccelerated)
         {
-            Dot4(a0, b0, b1, b2, b3, dots, d);
-            Dot4(a1, b0, b1, b2, b3, dots + 4, d);
+            // Sixteen registers hold the chains of two by two.
+            Dot2x2(a0, a1, b0, b1, dots0, dots1, d);
+            Dot2x2(a0, a1, b2, b3, dots0 + 2, dots1 + 2, d);
             return;
         }
         Vector512<float> s0 = Vector512<float>.Zero, s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
@@ -79,14 +75,25 @@ internal static unsafe class RowKernel
             b = Vector512.Load(b2 + j); s2 = Vector512.FusedMultiplyAdd(v, b, s2); t2 = Vector512.FusedMultiplyAdd(u, b, t2);
             b = Vector512.Load(b3 + j); s3 = Vector512.FusedMultiplyAdd(v, b, s3); t3 = Vector512.FusedMultiplyAdd(u, b, t3);
         }
-        dots[0] = Sum(s0.GetLower() + s0.GetUpper());
-        dots[1] = Sum(s1.GetLower() + s1.GetUpper());
-        dots[2] = Sum(s2.GetLower() + s2.GetUpper());
-        dots[3] = Sum(s3.GetLower() + s3.GetUpper());
-        dots[4] = Sum(t0.GetLower() + t0.GetUpper());
-        dots[5] = Sum(t1.GetLower() + t1.GetUpper());
-        dots[6] = Sum(t2.GetLower() + t2.GetUpper());
-        dots[7] = Sum(t3.GetLower() + t3.GetUpper());
+        Sum4(s0.GetLower() + s0.GetUpper(), s1.GetLower() + s1.GetUpper(), s2.GetLower() + s2.GetUpper(), s3.GetLower() + s3.GetUpper()).Store(dots0);
+        Sum4(t0.GetLower() + t0.GetUpper(), t1.GetLower() + t1.GetUpper(), t2.GetLower() + t2.GetUpper(), t3.GetLower() + t3.GetUpper()).Store(dots1);
+    }
+
+    private static void Dot2x2(float* a0, float* a1, float* b0, float* b1, float* ofFirst, float* ofSecond, int d)
+    {
+        V l00 = V.Zero, l01 = l00, l10 = l00, l11 = l00, h00 = l00, h01 = l00, h10 = l00, h11 = l00;
+        for (var j = 0; j < d; j += 16)
+        {
+            V p = Vector256.Load(a0 + j), q = Vector256.Load(a1 + j), b = Vector256.Load(b0 + j), c = Vector256.Load(b1 + j);
+            l00 = Vector256.FusedMultiplyAdd(p, b, l00); l01 = Vector256.FusedMultiplyAdd(p, c, l01);
+            l10 = Vector256.FusedMultiplyAdd(q, b, l10); l11 = Vector256.FusedMultiplyAdd(q, c, l11);
+            p = Vector256.Load(a0 + j + 8); q = Vector256.Load(a1 + j + 8); b = Vector256.Load(b0 + j + 8); c = Vector256.Load(b1 + j + 8);
+            h00 = Vector256.FusedMultiplyAdd(p, b, h00); h01 = Vector256.FusedMultiplyAdd(p, c, h01);
+            h10 = Vector256.FusedMultiplyAdd(q, b, h10); h11 = Vector256.FusedMultiplyAdd(q, c, h11);
+        }
+        var sums = Sum4(l00 + h00, l01 + h01, l10 + h10, l11 + h11);
+        sums.GetLower().Store(ofFirst);
+        sums.GetUpper().Store(ofSecond);
     }
 
     /// <summary>The eight lanes in a fixed order, whatever the library's own sum does on this machine.</summary>
@@ -95,6 +102,26 @@ internal static unsafe class RowKernel
     {
         var four = v.GetLower() + v.GetUpper();
         return four[0] + four[2] + (four[1] + four[3]);
+    }
+
+    /// <summary><see cref="Sum"/> of each of four, bit for bit.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sum4(V v0, V v1, V v2, V v3)
+    {
+        Vector128<float> a = v0.GetLower() + v0.GetUpper(), b = v1.GetLower() + v1.GetUpper(), c = v2.GetLower() + v2.GetUpper(), d = v3.GetLower() + v3.GetUpper();
+        var ab = Vector128.Create(a.GetLower(), b.GetLower()) + Vector128.Create(a.GetUpper(), b.GetUpper());   // a0 + a2, a1 + a3, of b
+        var cd = Vector128.Create(c.GetLower(), d.GetLower()) + Vector128.Create(c.GetUpper(), d.GetUpper());
+        return Sse3.IsSupported ? Sse3.HorizontalAdd(ab, cd) : Vector128.Create(ab[0] + ab[1], ab[2] + ab[3], cd[0] + cd[1], cd[2] + cd[3]);
+    }
+
+    /// <summary>Has the cache lines fetched that will soon be read and written.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(float* read, float* written)
+    {
+        if (!Sse.IsSupported)
+            return;
+        Sse.Prefetch0(read);
+        Sse.Prefetch0(written);
     }
 
     public static float MaxAbs(float* x, int d)
@@ -132,13 +159,20 @@ internal static unsafe class RowKernel
         return Sum(error);
     }
 
-    /// <summary>y += a x</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AddScaled(float* y, float a, float* x, int d)
+    /// <summary>sum a and ⟨a, b⟩ of any number of them, in eight chains and what is left over one by one.</summary>
+    public static (float Sum, float Dot) SumAndDot(float* a, float* b, int n)
     {
-        var factor = Vector256.Create(a);
-        for (var j = 0; j < d; j += 8)
-            Vector256.FusedMultiplyAdd(factor, Vector256.Load(x + j), Vector256.Load(y + j)).Store(y + j);
+        V sum = V.Zero, dot = V.Zero;
+        var i = 0;
+        for (; i + 8 <= n; i += 8)
+        {
+            sum += Vector256.Load(a + i);
+            dot = Vector256.FusedMultiplyAdd(Vector256.Load(a + i), Vector256.Load(b + i), dot);
+        }
+        var (s, d) = (Sum(sum), Sum(dot));
+        for (; i < n; i++)
+            (s, d) = (s + a[i], MathF.FusedMultiplyAdd(a[i], b[i], d));
+        return (s, d);
     }
 
     /// <summary>y += x</summary>
@@ -154,7 +188,7 @@ internal static unsafe class RowKernel
             (Vector256.Load(y + j) * a).Store(y + j);
     }
 
-    /// <summary>y = sign start + sum_i value[i] w[index[i]], 64 or 32 columns at a time so that the sums stay in registers. w is [F, d].</summary>
+    /// <summary>y = sign start + sum_i value[i] w[index[i]], 96, 64 or 32 columns at a time so that the sums stay in registers. w is [F, d].</summary>
     /// <param name="sign">+1 or -1: whether <paramref name="start"/> is added or taken away.</param>
     public static void Decode(int* index, float* value, int n, float* w, float* start, float sign, float* y, int d)
     {
@@ -177,6 +211,33 @@ internal static unsafe class RowKernel
                 s1.Store(y + j + 16);
                 s2.Store(y + j + 32);
                 s3.Store(y + j + 48);
+            }
+        else
+            for (; j + 96 <= d; j += 96)
+            {
+                V s0 = Vector256.Load(start + j) * sign, s1 = Vector256.Load(start + j + 8) * sign, s2 = Vector256.Load(start + j + 16) * sign;
+                V s3 = Vector256.Load(start + j + 24) * sign, s4 = Vector256.Load(start + j + 32) * sign, s5 = Vector256.Load(start + j + 40) * sign;
+                V s6 = Vector256.Load(start + j + 48) * sign, s7 = Vector256.Load(start + j + 56) * sign, s8 = Vector256.Load(start + j + 64) * sign;
+                V s9 = Vector256.Load(start + j + 72) * sign, sa = Vector256.Load(start + j + 80) * sign, sb = Vector256.Load(start + j + 88) * sign;
+                for (var i = 0; i < n; i++)
+                {
+                    var row = w + (long)index[i] * d + j;
+                    var v = Vector256.Create(value[i]);
+                    s0 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row), s0);
+                    s1 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 8), s1);
+                    s2 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 16), s2);
+                    s3 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 24), s3);
+                    s4 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 32), s4);
+                    s5 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 40), s5);
+                    s6 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 48), s6);
+                    s7 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 56), s7);
+                    s8 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 64), s8);
+                    s9 = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 72), s9);
+                    sa = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 80), sa);
+                    sb = Vector256.FusedMultiplyAdd(v, Vector256.Load(row + 88), sb);
+                }
+                s0.Store(y + j); s1.Store(y + j + 8); s2.Store(y + j + 16); s3.Store(y + j + 24); s4.Store(y + j + 32); s5.Store(y + j + 40);
+                s6.Store(y + j + 48); s7.Store(y + j + 56); s8.Store(y + j + 64); s9.Store(y + j + 72); sa.Store(y + j + 80); sb.Store(y + j + 88);
             }
         for (; j + 32 <= d; j += 32)
         {
@@ -206,76 +267,14 @@ internal static unsafe class RowKernel
     }
 
     /// <summary>
-    /// Four entries of one latent: s[i] = c * Dot(e_i, w), bit for bit, and g += sum_i c a[i] e_i in one reading of the four error rows.
+    /// dots[i] = Dot(e, w[index[i]]), bit for bit, w being [F, d].
     /// </summary>
-    public static void DotAndAdd4(float* e0, float* e1, float* e2, float* e3, float* a, float c, float* w, float* g, float* s, int d)
+    public static void DotEach(int* index, int n, float* w, float* e, float* dots, int d)
     {
-        if (Vector512.IsHardwareAccelerated)
-        {
-            Vector512<float> a0 = Vector512.Create(a[0] * c), a1 = Vector512.Create(a[1] * c), a2 = Vector512.Create(a[2] * c), a3 = Vector512.Create(a[3] * c);
-            Vector512<float> d0 = Vector512<float>.Zero, d1 = d0, d2 = d0, d3 = d0;
-            for (var j = 0; j < d; j += 16)
-            {
-                Vector512<float> wj = Vector512.Load(w + j), sum = Vector512.Load(g + j), e;
-                e = Vector512.Load(e0 + j); d0 = Vector512.FusedMultiplyAdd(e, wj, d0); sum = Vector512.FusedMultiplyAdd(a0, e, sum);
-                e = Vector512.Load(e1 + j); d1 = Vector512.FusedMultiplyAdd(e, wj, d1); sum = Vector512.FusedMultiplyAdd(a1, e, sum);
-                e = Vector512.Load(e2 + j); d2 = Vector512.FusedMultiplyAdd(e, wj, d2); sum = Vector512.FusedMultiplyAdd(a2, e, sum);
-                e = Vector512.Load(e3 + j); d3 = Vector512.FusedMultiplyAdd(e, wj, d3); sum = Vector512.FusedMultiplyAdd(a3, e, sum);
-                sum.Store(g + j);
-            }
-            s[0] = c * Sum(d0.GetLower() + d0.GetUpper());
-            s[1] = c * Sum(d1.GetLower() + d1.GetUpper());
-            s[2] = c * Sum(d2.GetLower() + d2.GetUpper());
-            s[3] = c * Sum(d3.GetLower() + d3.GetUpper());
-            return;
-        }
-        V v0 = Vector256.Create(a[0] * c), v1 = Vector256.Create(a[1] * c), v2 = Vector256.Create(a[2] * c), v3 = Vector256.Create(a[3] * c);
-        V l0 = V.Zero, l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
-        for (var j = 0; j < d; j += 16)
-        {
-            V wj = Vector256.Load(w + j), sum = Vector256.Load(g + j), e;
-            e = Vector256.Load(e0 + j); l0 = Vector256.FusedMultiplyAdd(e, wj, l0); sum = Vector256.FusedMultiplyAdd(v0, e, sum);
-            e = Vector256.Load(e1 + j); l1 = Vector256.FusedMultiplyAdd(e, wj, l1); sum = Vector256.FusedMultiplyAdd(v1, e, sum);
-            e = Vector256.Load(e2 + j); l2 = Vector256.FusedMultiplyAdd(e, wj, l2); sum = Vector256.FusedMultiplyAdd(v2, e, sum);
-            e = Vector256.Load(e3 + j); l3 = Vector256.FusedMultiplyAdd(e, wj, l3); sum = Vector256.FusedMultiplyAdd(v3, e, sum);
-            sum.Store(g + j);
-            wj = Vector256.Load(w + j + 8);
-            sum = Vector256.Load(g + j + 8);
-            e = Vector256.Load(e0 + j + 8); h0 = Vector256.FusedMultiplyAdd(e, wj, h0); sum = Vector256.FusedMultiplyAdd(v0, e, sum);
-            e = Vector256.Load(e1 + j + 8); h1 = Vector256.FusedMultiplyAdd(e, wj, h1); sum = Vector256.FusedMultiplyAdd(v1, e, sum);
-            e = Vector256.Load(e2 + j + 8); h2 = Vector256.FusedMultiplyAdd(e, wj, h2); sum = Vector256.FusedMultiplyAdd(v2, e, sum);
-            e = Vector256.Load(e3 + j + 8); h3 = Vector256.FusedMultiplyAdd(e, wj, h3); sum = Vector256.FusedMultiplyAdd(v3, e, sum);
-            sum.Store(g + j + 8);
-        }
-        s[0] = c * Sum(l0 + h0);
-        s[1] = c * Sum(l1 + h1);
-        s[2] = c * Sum(l2 + h2);
-        s[3] = c * Sum(l3 + h3);
-    }
-
-    /// <summary>y += sum_i a[i] x_i over four rows.</summary>
-    public static void AddScaled4(float* y, float* a, float* x0, float* x1, float* x2, float* x3, int d)
-    {
-        var j = 0;
-        if (Vector512.IsHardwareAccelerated)
-        {
-            Vector512<float> b0 = Vector512.Create(a[0]), b1 = Vector512.Create(a[1]), b2 = Vector512.Create(a[2]), b3 = Vector512.Create(a[3]);
-            for (; j < d; j += 16)
-            {
-                var sum = Vector512.FusedMultiplyAdd(b0, Vector512.Load(x0 + j), Vector512.Load(y + j));
-                sum = Vector512.FusedMultiplyAdd(b1, Vector512.Load(x1 + j), sum);
-                sum = Vector512.FusedMultiplyAdd(b2, Vector512.Load(x2 + j), sum);
-                Vector512.FusedMultiplyAdd(b3, Vector512.Load(x3 + j), sum).Store(y + j);
-            }
-            return;
-        }
-        V a0 = Vector256.Create(a[0]), a1 = Vector256.Create(a[1]), a2 = Vector256.Create(a[2]), a3 = Vector256.Create(a[3]);
-        for (; j < d; j += 8)
-        {
-            var sum = Vector256.FusedMultiplyAdd(a0, Vector256.Load(x0 + j), Vector256.Load(y + j));
-            sum = Vector256.FusedMultiplyAdd(a1, Vector256.Load(x1 + j), sum);
-            sum = Vector256.FusedMultiplyAdd(a2, Vector256.Load(x2 + j), sum);
-            Vector256.FusedMultiplyAdd(a3, Vector256.Load(x3 + j), sum).Store(y + j);
-        }
+        var i = 0;
+        for (; i + 4 <= n; i += 4)
+            Dot4(e, w + (long)index[i] * d, w + (long)index[i + 1] * d, w + (long)index[i + 2] * d, w + (long)index[i + 3] * d, dots + i, d);
+        for (; i < n; i++)
+            dots[i] = Dot(e, w + (long)index[i] * d, d);
     }
 }

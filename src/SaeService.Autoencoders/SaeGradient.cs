@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics;
+using V = System.Runtime.Intrinsics.Vector256<float>;
+
 namespace SaeService.Autoencoders;
 
 /// <summary>What one batch was measured at. All sums are over the batch, in the scaled space of the trainer.</summary>
@@ -33,11 +36,15 @@ internal sealed unsafe class SaeGradient
     private readonly TopKEncoder? encoder;
     private readonly BatchTopKEncoder? batchEncoder;
     private readonly LatentIndex index;
-    private readonly AlignedBuffer<float> errors;            // [prefixes, B, stride], sum of e_m from m on
+    private readonly ColumnBlocks inputs;                    // [B, stride]
+    private readonly ColumnBlocks[] errors;                  // [prefixes] of [B, stride], sum of e_m from m on
+    private readonly AlignedBuffer<float>?[] errorsOfRow;    // [lanes] of [prefixes, stride], of the row at hand
+    private readonly AlignedBuffer<float> dots;              // [B k], ⟨error, W_dec[f]⟩ beside each active latent f
+    private readonly AlignedBuffer<float> along;             // [F], of W_dec's gradient along the row of W_dec
     private readonly AlignedBuffer<float> errorSums;         // [prefixes, row blocks, stride], their sums over rows
     private readonly AlignedBuffer<float> encoderShare;      // [latent blocks, stride], sum_f dL/db_enc[f] W_enc[f]
     private readonly double[] squares, smallest;             // a row block each
-    private readonly double[] norms;                         // a latent block each
+    private readonly double[] norms;                         // [column blocks + 1, latent blocks], squares; the last are of b_enc
     private AuxiliaryLoss? aux;                              // only needed, and only allocated, once a latent has died
 
     public SaeGradient(SaeTrainingSettings settings, SaeParameters parameters, Lanes lanes)
@@ -52,10 +59,14 @@ internal sealed unsafe class SaeGradient
         index = new(p.DSae, batch, settings.K, lanes);
         Active = new(batch, settings.K);
         Gradient = new(p.DIn, p.DSae);
-        errors = new((long)prefixes.Length * batch * stride);
+        inputs = new(batch, stride);
+        errors = [.. prefixes.Select(_ => new ColumnBlocks(batch, stride))];
+        errorsOfRow = new AlignedBuffer<float>?[lanes.Count];
+        dots = new((long)batch * settings.K);
+        along = new(p.DSae);
         errorSums = new((long)prefixes.Length * rowBlocks * stride);
         encoderShare = new((long)latentBlocks * stride);
-        (squares, smallest, norms) = (new double[rowBlocks], new double[rowBlocks], new double[latentBlocks]);
+        (squares, smallest, norms) = (new double[rowBlocks], new double[rowBlocks], new double[(ColumnBlocks.Count(stride) + 1) * latentBlocks]);
         Touched = new bool[p.DSae];
     }
 
@@ -68,7 +79,7 @@ internal sealed unsafe class SaeGradient
     /// <summary>Takes the component along the (unit) decoder row out of its gradient. Off only to compare with an unconstrained gradient.</summary>
     public bool ProjectDecoder { get; init; } = true;
 
-    public bool Fired(int latent) => index.Start.Pointer[latent + 1] > index.Start.Pointer[latent];
+    public bool Fired(int latent) => index.Entries(latent) > 0;
 
     /// <param name="x">[rows, stride], scaled, b_dec taken away.</param>
     /// <param name="rows">Tokens of the batch.</param>
@@ -77,8 +88,8 @@ internal sealed unsafe class SaeGradient
     public BatchMeasures Compute(float* x, int rows, double variance, ReadOnlySpan<int> dead)
     {
         var least = Encode(x, rows);
-        index.Build(Active, rows);
         Reconstruct(x, rows);
+        index.Build(Active, dots, rows);
         var squaredError = Sum(squares, Blocks(rows, RowBlock));
         var meanGradient = (float)(2 / (rows * variance * prefixes.Length));
 
@@ -88,11 +99,11 @@ internal sealed unsafe class SaeGradient
             aux ??= new(settings, p, lanes);
             var auxRows = Math.Min(rows, settings.AuxTokens(dead.Length));
             var residual = ResidualVariance(auxRows);
-            var auxSquared = aux.Reconstruct(x, auxRows, ErrorOf(prefixes.Length - 1), dead);
+            var auxSquared = aux.Reconstruct(x, auxRows, errors[^1], dead);
             if (residual > 0 && auxSquared / residual is var ratio && double.IsFinite(ratio))
                 (auxLoss, auxGradient) = (ratio, (float)(2 * settings.AuxCoefficient / residual));
         }
-        var norm = Backward(x, rows, meanGradient, auxGradient, dead);
+        var norm = Backward(rows, meanGradient, auxGradient);
         return new(squaredError, auxLoss, index.Start.Pointer[p.DSae], least ?? Sum(smallest, Blocks(rows, RowBlock)) / rows, norm);
     }
 
@@ -109,35 +120,42 @@ internal sealed unsafe class SaeGradient
         return null;
     }
 
-    private float* ErrorOf(int prefix) => errors.Pointer + (long)prefix * settings.BatchTokens * stride;
-
     private float* ErrorSumOf(int prefix, int block) => errorSums.Pointer + ((long)prefix * Blocks(settings.BatchTokens, RowBlock) + block) * stride;
 
-    /// <summary>e_m = sum over latents of prefix m of a W_dec - (x - b_dec), which is x̂_m - x; and then their sums from the last prefix down.</summary>
-    private void Reconstruct(float* x, int rows) => lanes.For(Blocks(rows, RowBlock), (block, _) =>
+    /// <summary>
+    /// e_m = sum over latents of prefix m of a W_dec - (x - b_dec), which is x̂_m - x; then their sums from the last prefix down; and, while the latents' rows of
+    /// W_dec are at hand, the products with them that the gradient of the values is made of.
+    /// </summary>
+    private void Reconstruct(float* x, int rows) => lanes.For(Blocks(rows, RowBlock), (block, lane) =>
     {
+        var mine = (errorsOfRow[lane] ??= new((long)prefixes.Length * stride)).Pointer;
         for (var m = 0; m < prefixes.Length; m++)
             new Span<float>(ErrorSumOf(m, block), stride).Clear();
         var (square, least) = (0.0, 0.0);
+        Span<int> ends = stackalloc int[prefixes.Length];
         for (var i = block * RowBlock; i < Math.Min(rows, (block + 1) * RowBlock); i++)
         {
             var (first, end) = (Active.Start.Pointer[i], Active.Start.Pointer[i] + Active.Count.Pointer[i]);
             var at = first;
             var e = x + (long)i * stride;
+            inputs.Put(e, i);
             for (var m = 0; m < prefixes.Length; m++)
             {
                 var from = at;
                 var before = e;
-                at = m == prefixes.Length - 1 ? end : EndOfPrefix(at, end, prefixes[m]);
-                e = ErrorOf(m) + (long)i * stride;
+                ends[m] = at = m == prefixes.Length - 1 ? end : EndOfPrefix(at, end, prefixes[m]);
+                e = mine + (long)m * stride;
                 RowKernel.Decode(Active.Index.Pointer + from, Active.Value.Pointer + from, at - from, p.WDec.Pointer, before, m == 0 ? -1 : 1, e, stride);
             }
             square += RowKernel.Dot(e, e, stride);
-            for (var m = prefixes.Length - 1; m >= 0; m--)
+            for (var m = prefixes.Length - 1; m >= 0; m--, e -= stride)
             {
                 if (m < prefixes.Length - 1)
-                    RowKernel.Add(ErrorOf(m) + (long)i * stride, ErrorOf(m + 1) + (long)i * stride, stride);
-                RowKernel.Add(ErrorSumOf(m, block), ErrorOf(m) + (long)i * stride, stride);
+                    RowKernel.Add(e, e + stride, stride);
+                RowKernel.Add(ErrorSumOf(m, block), e, stride);
+                errors[m].Put(e, i);
+                var from = m == 0 ? first : ends[m - 1];
+                RowKernel.DotEach(Active.Index.Pointer + from, ends[m] - from, p.WDec.Pointer, e, dots.Pointer + from, stride);
             }
             var min = end == first ? 0 : float.MaxValue;
             for (var j = first; j < end; j++)
@@ -171,83 +189,131 @@ internal sealed unsafe class SaeGradient
     }
 
     /// <returns>The global norm of the gradient.</returns>
-    private double Backward(float* x, int rows, float meanGradient, float auxGradient, ReadOnlySpan<int> dead)
+    private double Backward(int rows, float meanGradient, float auxGradient)
     {
-        if (auxGradient != 0)
-            aux!.Backward(x, Math.Min(rows, settings.AuxTokens(dead.Length)), auxGradient, dead, Gradient);
-        lanes.For(Blocks(p.DSae, LatentBlock), (block, _) =>
+        var (latentBlocks, columnBlocks) = (Blocks(p.DSae, LatentBlock), ColumnBlocks.Count(stride));
+        lanes.For(latentBlocks, (block, _) =>
         {
-            var share = encoderShare.Pointer + (long)block * stride;
-            new Span<float>(share, stride).Clear();
             var square = 0.0;
-            var prefix = 0;
             for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
             {
-                while (f >= prefixes[prefix])
-                    prefix++;
-                var ofResidual = auxGradient != 0 && aux!.Fired(f);
-                Touched[f] = Fired(f) || ofResidual;
-                if (!Touched[f])
-                    continue;
-                float* wEnc = p.WEnc.Pointer + (long)f * stride, wDec = p.WDec.Pointer + (long)f * stride;
-                float* gEnc = Gradient.WEnc.Pointer + (long)f * stride, gDec = Gradient.WDec.Pointer + (long)f * stride;
-                if (!ofResidual)
-                    Clear(Gradient, f);
-                var (from, to) = (index.Start.Pointer[f], index.Start.Pointer[f + 1]);
-                Gradient.BEnc.Pointer[f] += Accumulate(index, from, to, ErrorOf(prefix), meanGradient, x, wDec, gEnc, gDec, stride);
-                RowKernel.AddScaled(share, Gradient.BEnc.Pointer[f], wEnc, stride);
-                if (ProjectDecoder)
-                    RowKernel.AddScaled(gDec, -RowKernel.Dot(gDec, wDec, stride), wDec, stride);
-                square += (double)RowKernel.Dot(gEnc, gEnc, stride) + RowKernel.Dot(gDec, gDec, stride) + (double)Gradient.BEnc.Pointer[f] * Gradient.BEnc.Pointer[f];
+                var (bias, value) = OfValues(index, f, meanGradient);
+                Touched[f] = Fired(f);
+                if (auxGradient != 0 && aux!.Index.Entries(f) > 0)
+                {
+                    var (auxBias, auxValue) = OfValues(aux.Index, f, auxGradient);
+                    (bias, value, Touched[f]) = (bias + auxBias, value + auxValue, true);
+                }
+                Gradient.BEnc.Pointer[f] = bias;
+                along.Pointer[f] = ProjectDecoder ? value : 0;
+                square += (double)bias * bias;
             }
-            norms[block] = square;
+            norms[columnBlocks * latentBlocks + block] = square;
+        });
+        // A lane does sixteen columns of as many latents as it can before it goes on to the next: see ColumnBlocks.
+        var parts = Math.Min(latentBlocks, Blocks(4 * lanes.Count, columnBlocks));
+        lanes.For(columnBlocks * parts, (task, _) =>
+        {
+            var (column, part) = Math.DivRem(task, parts);
+            var (from, to) = ((int)((long)latentBlocks * part / parts), (int)((long)latentBlocks * (part + 1) / parts));
+            for (var block = from; block < to; block++)
+                norms[column * latentBlocks + block] = Decoder(column, block, meanGradient, auxGradient);
+            for (var block = from; block < to; block++)
+                norms[column * latentBlocks + block] += Encoder(column, block, meanGradient, auxGradient);
         });
 
         var total = Sum(norms, norms.Length);
+        var ofBias = new double[stride];
+        for (var block = 0; block < Blocks(rows, RowBlock); block++)
+            for (var j = 0; j < stride; j++)
+                ofBias[j] += ErrorSumOf(0, block)[j];
+        for (var j = 0; j < stride; j++)
+            ofBias[j] *= meanGradient;
+        for (var block = 0; block < latentBlocks; block++)
+            for (var j = 0; j < stride; j++)
+                ofBias[j] -= encoderShare.Pointer[(long)block * stride + j];
         for (var j = 0; j < p.DIn; j++)
         {
-            var g = 0.0;
-            for (var block = 0; block < Blocks(rows, RowBlock); block++)
-                g += ErrorSumOf(0, block)[j];
-            g *= meanGradient;
-            for (var block = 0; block < norms.Length; block++)
-                g -= encoderShare.Pointer[(long)block * stride + j];
-            Gradient.BDec.Pointer[j] = (float)g;
-            total += g * g;
+            Gradient.BDec.Pointer[j] = (float)ofBias[j];
+            total += ofBias[j] * ofBias[j];
         }
         return Math.Sqrt(total);
     }
 
-    public static void Clear(SaeParameters gradient, int f)
+    /// <returns>dL/db_enc[f] = sum dL/da, and ⟨dL/dW_dec[f], W_dec[f]⟩ = sum a dL/da.</returns>
+    private static (float Bias, float Along) OfValues(LatentIndex entries, int f, float factor)
     {
-        gradient.WEnc.Slice((long)f * gradient.Stride, gradient.Stride).Clear();
-        gradient.WDec.Slice((long)f * gradient.Stride, gradient.Stride).Clear();
-        gradient.BEnc.Pointer[f] = 0;
+        var from = entries.Start.Pointer[f];
+        var (sum, along) = RowKernel.SumAndDot(entries.Dot.Pointer + from, entries.Value.Pointer + from, entries.Entries(f));
+        return (factor * sum, factor * along);
     }
 
-    /// <summary>Adds some of a latent's entries to its gradient rows; returns dL/db_enc. <paramref name="c"/> times an error row is the gradient there.</summary>
-    public static float Accumulate(LatentIndex entries, int i, int end, float* errors, float c, float* x, float* wDec, float* gEnc, float* gDec, int stride)
+    /// <summary>Sixteen columns of W_dec's gradient of a block of latents: sum a g, less what is along W_dec.</summary>
+    /// <returns>Their squared sum.</returns>
+    private double Decoder(int column, int block, float meanGradient, float auxGradient)
     {
-        var row = entries.Row.Pointer;
-        var value = entries.Value.Pointer;
-        var dots = stackalloc float[4];
-        var bias = 0f;
-        for (; i + 4 <= end; i += 4)
+        var square = V.Zero;
+        var prefix = 0;
+        for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
         {
-            long r0 = (long)row[i] * stride, r1 = (long)row[i + 1] * stride, r2 = (long)row[i + 2] * stride, r3 = (long)row[i + 3] * stride;
-            RowKernel.DotAndAdd4(errors + r0, errors + r1, errors + r2, errors + r3, value + i, c, wDec, gDec, dots, stride);
-            RowKernel.AddScaled4(gEnc, dots, x + r0, x + r1, x + r2, x + r3, stride);
-            bias += dots[0] + dots[1] + (dots[2] + dots[3]);
+            while (f >= prefixes[prefix])
+                prefix++;
+            if (!Touched[f])
+                continue;
+            var at = (long)f * stride + column * ColumnBlocks.Width;
+            float* w = p.WDec.Pointer + at, g = Gradient.WDec.Pointer + at;
+            RowKernel.Prefetch(w, g);
+            var (low, high) = Terms(f, index.Value, aux?.Index.Value, errors[prefix].Of(column), auxGradient == 0 ? null : aux!.Errors.Of(column), meanGradient, auxGradient);
+            var less = Vector256.Create(-along.Pointer[f]);
+            low = Vector256.FusedMultiplyAdd(less, Vector256.Load(w), low);
+            high = Vector256.FusedMultiplyAdd(less, Vector256.Load(w + 8), high);
+            low.Store(g);
+            high.Store(g + 8);
+            square = Vector256.FusedMultiplyAdd(high, high, Vector256.FusedMultiplyAdd(low, low, square));
         }
-        for (; i < end; i++)
+        return RowKernel.Sum(square);
+    }
+
+    /// <summary>Sixteen columns of W_enc's gradient of a block of latents, sum dL/da (x - b_dec), and of what reaches b_dec through them.</summary>
+    /// <returns>The gradient's squared sum.</returns>
+    private double Encoder(int column, int block, float meanGradient, float auxGradient)
+    {
+        V square = V.Zero, lowShare = V.Zero, highShare = V.Zero;
+        var x = inputs.Of(column);
+        for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
         {
-            var r = (long)row[i] * stride;
-            var dot = c * RowKernel.Dot(errors + r, wDec, stride);
-            RowKernel.AddScaled(gDec, c * value[i], errors + r, stride);
-            RowKernel.AddScaled(gEnc, dot, x + r, stride);
-            bias += dot;
+            if (!Touched[f])
+                continue;
+            var at = (long)f * stride + column * ColumnBlocks.Width;
+            float* w = p.WEnc.Pointer + at, g = Gradient.WEnc.Pointer + at;
+            RowKernel.Prefetch(w, g);
+            var (low, high) = Terms(f, index.Dot, aux?.Index.Dot, x, x, meanGradient, auxGradient);
+            low.Store(g);
+            high.Store(g + 8);
+            square = Vector256.FusedMultiplyAdd(high, high, Vector256.FusedMultiplyAdd(low, low, square));
+            var bias = Vector256.Create(Gradient.BEnc.Pointer[f]);
+            lowShare = Vector256.FusedMultiplyAdd(bias, Vector256.Load(w), lowShare);
+            highShare = Vector256.FusedMultiplyAdd(bias, Vector256.Load(w + 8), highShare);
         }
-        return bias;
+        var share = encoderShare.Pointer + (long)block * stride + column * ColumnBlocks.Width;
+        lowShare.Store(share);
+        highShare.Store(share + 8);
+        return RowKernel.Sum(square);
+    }
+
+    /// <summary>What the loss and the auxiliary loss give to sixteen columns of a latent: each a weighted sum of rows, times a factor.</summary>
+    private (V Low, V High) Terms(int f, AlignedBuffer<float> weights, AlignedBuffer<float>? auxWeights, float* columns, float* auxColumns, float factor, float auxFactor)
+    {
+        var sum = stackalloc float[ColumnBlocks.Width];
+        var start = index.Start.Pointer[f];
+        ColumnBlocks.Sum(index.Row.Pointer + start, weights.Pointer + start, index.Entries(f), columns, sum);
+        var (low, high) = (Vector256.Load(sum) * factor, Vector256.Load(sum + 8) * factor);
+        if (auxFactor == 0 || aux!.Index.Entries(f) == 0)
+            return (low, high);
+        start = aux.Index.Start.Pointer[f];
+        ColumnBlocks.Sum(aux.Index.Row.Pointer + start, auxWeights!.Pointer + start, aux.Index.Entries(f), auxColumns, sum);
+        var auxiliary = Vector256.Create(auxFactor);
+        return (Vector256.FusedMultiplyAdd(auxiliary, Vector256.Load(sum), low), Vector256.FusedMultiplyAdd(auxiliary, Vector256.Load(sum + 8), high));
     }
 
     public static int Blocks(int items, int size) => (items + size - 1) / size;

@@ -24,12 +24,12 @@ public static class SaeMemory
         long d = SaeTrainingSettings.Padded(s.DIn), f = s.DSae, b = s.BatchTokens;
         var latents = 4 * Weights(s.DIn, s.DSae)
             + Packed(d, f)
-            + f * (sizeof(long) + sizeof(int) + sizeof(bool))  // since fired, dead, touched
+            + f * (sizeof(long) + sizeof(int) + sizeof(bool) + sizeof(float)) // since fired, dead, touched, along
             + LatentIndex(f, 0)
             + f / 32 * d * sizeof(float);                      // each block of latents' share of b_dec's gradient
         long prefixes = s.Prefixes.Count, aux = b;
-        var batch = (1 + prefixes) * b * d * sizeof(float) + Rows(b, s.K) + LatentIndex(0, b * s.K) + prefixes * (b / 64 * d * sizeof(float));
-        var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, aux * s.AuxK) + Rows(aux, s.AuxK) + aux * d * sizeof(float)
+        var batch = (2 + prefixes) * b * d * sizeof(float) + Rows(b, s.K) + b * s.K * sizeof(float) + LatentIndex(0, b * s.K) + prefixes * (b / 64 * d * sizeof(float));
+        var auxiliary = s.AuxCoefficient == 0 ? 0 : LatentIndex(f, aux * s.AuxK) + Rows(aux, s.AuxK) + aux * (d + s.AuxK) * sizeof(float)
             + Encoding(d, f, s.AuxK, threads, aux);
         if (s.Architecture == TrainingArchitecture.TopK)
             return latents + batch + auxiliary + Scratch(d, s.K, threads, b);
@@ -66,8 +66,8 @@ public static class SaeMemory
 
     private static long Rows(long rows, int k) => rows * (1 + 2L * k) * sizeof(int);
 
-    // 8 chunks' cursors and the starts; a row and a value for each entry.
-    private static long LatentIndex(long latents, long entries) => 9 * latents * sizeof(int) + 2 * entries * sizeof(int);
+    // 8 chunks' cursors and the starts; a row, a value and a product for each entry.
+    private static long LatentIndex(long latents, long entries) => 9 * latents * sizeof(int) + 3 * entries * sizeof(int);
 
     // Components, and a scale and a bias of each latent.
     private static long Packed(long d, long latents) => latents * (d * ComponentBytes + 2 * sizeof(float));

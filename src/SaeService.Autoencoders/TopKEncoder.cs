@@ -18,6 +18,8 @@ internal sealed unsafe class TopKEncoder
     public const int BlockBytes = 384 << 10, DenseRows = 32;
 
     private const int GroupBytes = 64 << 10;   // of weights that stay in the second-level cache while those rows go by
+    // Where one latent in fewer is kept, every look at a tile finds candidates: so few rows then that what they are written to stays in the first-level cache.
+    private const int OftenShare = 128, OftenBlockBytes = 48 << 10;
     private readonly int d, k, maxRows, maxLatents;
     private readonly Lanes lanes;
     private Screen? madeScreen;
@@ -100,7 +102,8 @@ internal sealed unsafe class TopKEncoder
             EncodeDense(x, rows, result);
             return;
         }
-        var most = Math.Max(4, BlockBytes / Screening.RowBytes / Screening.TileRows) * Screening.TileRows;
+        var bytes = (long)k * OftenShare > latents ? OftenBlockBytes : BlockBytes;
+        var most = Math.Max(4, bytes / Screening.RowBytes / Screening.TileRows) * Screening.TileRows;
         var size = (Math.Min(most, (rows + 4 * lanes.Count - 1) / (4 * lanes.Count)) + Screening.TileRows - 1) / Screening.TileRows * Screening.TileRows;
         lanes.For((rows + size - 1) / size, (block, lane) =>
         {
@@ -179,7 +182,6 @@ internal sealed unsafe class TopKEncoder
         var s = dense[lane] is { } mine && mine.Stride >= latents + 8 ? mine : dense[lane] = new(latents + 8);
         var (first, count) = (block * DenseRows, Math.Min(DenseRows, rows - (block * DenseRows)));
         var group = Math.Max(GroupBytes / sizeof(float) / d / PreActivation.Latents, 1) * PreActivation.Latents;
-        var tile = stackalloc float[PreActivation.Rows * PreActivation.Latents];
         var some = stackalloc int[PreActivation.Latents];
         for (var start = 0; start < latents; start += group)
             for (var i = 0; i < count; i += PreActivation.Rows)
@@ -188,9 +190,7 @@ internal sealed unsafe class TopKEncoder
                     var (tileRows, tileLatents) = (Math.Min(PreActivation.Rows, count - i), Math.Min(PreActivation.Latents, latents - at));
                     for (var c = 0; c < tileLatents; c++)
                         some[c] = NameOf(at + c);
-                    PreActivation.Tile(x + (long)(first + i) * d, tileRows, weights, biases, some, tileLatents, d, tile);
-                    for (var r = 0; r < tileRows; r++)
-                        new ReadOnlySpan<float>(tile + r * PreActivation.Latents, tileLatents).CopyTo(s.All.Slice((long)(i + r) * s.Stride + at, tileLatents));
+                    PreActivation.Tile(x + (long)(first + i) * d, tileRows, weights, biases, some, tileLatents, d, s.All.Pointer + (long)i * s.Stride + at, s.Stride);
                 }
         for (var i = 0; i < count; i++)
         {

@@ -134,11 +134,11 @@ public sealed class SaeTrainerTests
     }
 
     [Fact]
-    public void The_auxiliary_loss_takes_all_tokens_until_it_would_cost_more_than_twice_the_loss()
+    public void The_auxiliary_loss_takes_all_tokens_until_too_many_latents_are_dead()
     {
         var s = new SaeTrainingSettings(512, 16384, 32, BatchTokens: 4096);
-        Assert.Equal([4096, 4096, 2048, 1024, 1024], new[] { 1, 64, 128, 256, 10_000 }.Select(s.AuxTokens));
-        Assert.Equal(2048, (s with { K = 64 }).AuxTokens(10_000));
+        Assert.Equal([4096, 4096, 2112, 512, 512, 512], new[] { 1, 64, 80, 128, 256, 10_000 }.Select(s.AuxTokens));
+        Assert.Equal([4096, 512], new[] { 128, 10_000 }.Select((s with { K = 64 }).AuxTokens));
         Assert.Equal([320, 100], new[] { 300, 5000 }.Select(tokens => (s with { AuxBatchTokens = tokens, BatchTokens = tokens == 300 ? 4096 : 100 }).AuxTokens(5)));
     }
 

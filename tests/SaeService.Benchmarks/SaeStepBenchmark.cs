@@ -84,14 +84,26 @@ internal static class SaeStepBenchmark
         var rows = Enumerable.Range(0, 2 * settings.BatchTokens).ToArray();
         var ours = new SaeTrainer(settings, activations, rows);
         var withDead = new SaeTrainer(settings with { DeadAfterTokens = 1L << 60 }, activations, rows);
-        for (var i = 0; i < 3; i++)
-        {
-            ours.Step();
-            withDead.Step();
-        }
+        Warm(ours);
+        withDead.Step();
         Kill(withDead.State.Parameters, settings.DSae / 10);
         withDead.State.SinceFired.AsSpan(0, settings.DSae / 10).Fill(withDead.Settings.DeadAfter);
+        Warm(withDead);
         return (() => ours.Step(), () => withDead.Step());
+    }
+
+    /// <summary>
+    /// Steps until the runtime has compiled everything in its last form, which it does behind one's back once something was called often and some time has passed: a
+    /// training run has thousands of steps, a measurement ten.
+    /// </summary>
+    private static void Warm(SaeTrainer trainer)
+    {
+        for (var round = 0; round < 3; round++)
+        {
+            for (var i = 0; i < 4; i++)
+                trainer.Step();
+            Thread.Sleep(250);
+        }
     }
 
     /// <summary>Steps on a batch of <paramref name="x"/> [B, d] that is uploaded each time. What they hold goes with the process.</summary>

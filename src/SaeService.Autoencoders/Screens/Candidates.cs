@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace SaeService.Autoencoders.Screens;
 
@@ -11,6 +12,7 @@ namespace SaeService.Autoencoders.Screens;
 /// </summary>
 internal sealed unsafe class Candidates
 {
+    private const int Room = 16;   // that a look at a tile may need
     private readonly int _k, _capacity;
     private readonly AlignedBuffer<float> _values, _thresholds, _bounds;
     private readonly AlignedBuffer<int> _latents, _counts;
@@ -27,7 +29,7 @@ internal sealed unsafe class Candidates
     }
 
     /// <summary>Candidates that a row has room for.</summary>
-    public static int CapacityFor(int k) => ((3 * k) + 64 + 7) & ~7;
+    public static int CapacityFor(int k) => ((3 * k) + 64 + Room + 7) & ~7;
 
     /// <param name="row">Of the block.</param>
     /// <param name="least">Only latents that are in truth above this are asked for; at least 0.</param>
@@ -54,35 +56,36 @@ internal sealed unsafe class Candidates
     /// <summary>Looks at a tile of <paramref name="rows"/> rows by <paramref name="latents"/> (a multiple of 16) latents.</summary>
     public void Scan(float* tile, int firstRow, int rows, int firstLatent, int latents)
     {
-        for (var r = 0; r < rows; r++)
-        {
-            var threshold = Vector256.Create(_thresholds.Pointer[firstRow + r]);
+        var eight = Vector256.Create(0, 1, 2, 3, 4, 5, 6, 7);
+        for (var row = firstRow; row < firstRow + rows; row++)
             for (var c = 0; c < latents; c += 16, tile += 16)
             {
-                var above = Vector256.GreaterThan(Vector256.Load(tile), threshold).ExtractMostSignificantBits()
-                    | Vector256.GreaterThan(Vector256.Load(tile + 8), threshold).ExtractMostSignificantBits() << 8;
-                if (above != 0)
-                    Push(tile, above, firstRow + r, firstLatent + c);
+                var threshold = Vector256.Create(_thresholds.Pointer[row]);
+                Vector256<float> low = Vector256.Load(tile), high = Vector256.Load(tile + 8);
+                uint ofLow = Vector256.GreaterThan(low, threshold).ExtractMostSignificantBits(), ofHigh = Vector256.GreaterThan(high, threshold).ExtractMostSignificantBits();
+                if ((ofLow | ofHigh) == 0)
+                    continue;
+                var n = _counts.Pointer[row];
+                var values = _values.Pointer + ((long)row * _capacity);
+                var ofRow = _latents.Pointer + ((long)row * _capacity);
+                // The truth is only asked for above 0, to which what lies below is nearer than it seems; and numbers from 0 up order as their bits do.
+                if (Avx2.IsSupported)
+                {
+                    var first = eight + Vector256.Create(firstLatent + c);
+                    n += Sieve.Put(Vector256.Max(low, Vector256<float>.Zero), first, ofLow, values + n, ofRow + n);
+                    n += Sieve.Put(Vector256.Max(high, Vector256<float>.Zero), first + Vector256.Create(8), ofHigh, values + n, ofRow + n);
+                }
+                else
+                    for (var above = ofLow | ofHigh << 8; above != 0; above &= above - 1)
+                    {
+                        var column = BitOperations.TrailingZeroCount(above);
+                        values[n] = MathF.Max(0, tile[column]);
+                        ofRow[n++] = firstLatent + c + column;
+                    }
+                _counts.Pointer[row] = n;
+                if (n > _capacity - Room)
+                    Narrow(row, exactly: false);
             }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private void Push(float* values, uint above, int row, int firstLatent)
-    {
-        var start = (long)row * _capacity;
-        for (; above != 0; above &= above - 1)
-        {
-            var column = BitOperations.TrailingZeroCount(above);
-            if (!(values[column] > _thresholds.Pointer[row]))
-                continue;
-            var n = _counts.Pointer[row]++;
-            // The truth is only asked for above 0, to which what lies below is nearer than it seems; and numbers from 0 up order as their bits do.
-            _values.Pointer[start + n] = MathF.Max(0, values[column]);
-            _latents.Pointer[start + n] = firstLatent + column;
-            if (n + 1 == _capacity)
-                Narrow(row, exactly: false);
-        }
     }
 
     /// <summary>Leaves what may be among the k largest; false where there was too much of that to keep, so that latents are missing.</summary>
@@ -102,6 +105,7 @@ internal sealed unsafe class Candidates
     /// <summary>[capacity], from 0 up, beside <see cref="Latents"/>.</summary>
     public float* Values(int row) => _values.Pointer + ((long)row * _capacity);
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void Narrow(int row, bool exactly)
     {
         var (n, start) = (_counts.Pointer[row], (long)row * _capacity);
@@ -111,15 +115,9 @@ internal sealed unsafe class Candidates
         var latents = _latents.Pointer + start;
         var kth = TopK.LowerBoundOfKth(values, n, _k, exactly ? 0 : _k / 4);
         var threshold = kth - (2 * _bounds.Pointer[row]);
-        var kept = 0;
-        for (var i = 0; i < n; i++)
-            if (values[i] >= threshold)
-            {
-                values[kept] = values[i];
-                latents[kept++] = latents[i];
-            }
+        var kept = Sieve.NotBelow(values, latents, n, threshold);
         _counts.Pointer[row] = kept;
-        if (kept > _capacity * 7 / 8 && !exactly)
+        if (kept > (_capacity - Room) * 7 / 8 && !exactly)
             // As good as equal, too many of them: whoever takes the row computes it whole.
             Ignore(row);
         else

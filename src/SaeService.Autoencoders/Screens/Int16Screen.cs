@@ -49,14 +49,15 @@ internal sealed unsafe class Int16Screen : Screen
         var sums = (int*)tile;
         _multiply((int*)rows, _panels.Pointer + (long)panel * TileLatents * (D / 2), D / 2, sums);
         float* ofRow = ScalesOf(rows), ofLatent = _scales.Pointer + panel * TileLatents, bias = Bias.Pointer + panel * TileLatents;
-        for (var r = 0; r < TileRows; r++)
+        for (var c = 0; c < TileLatents; c += 16)
         {
-            var scale = Vector256.Create(ofRow[r]);
-            for (var c = 0; c < TileLatents; c += 8)
+            Vector256<float> low = Vector256.Load(ofLatent + c), high = Vector256.Load(ofLatent + c + 8), lowBias = Vector256.Load(bias + c), highBias = Vector256.Load(bias + c + 8);
+            var at = tile + c;
+            for (var r = 0; r < TileRows; r++, at += TileLatents)
             {
-                var at = r * TileLatents + c;
-                var sum = Vector256.ConvertToSingle(Vector256.Load(sums + at)) * scale;
-                Vector256.FusedMultiplyAdd(sum, Vector256.Load(ofLatent + c), Vector256.Load(bias + c)).Store(tile + at);
+                var scale = Vector256.Create(ofRow[r]);
+                Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(Vector256.Load((int*)at)) * scale, low, lowBias).Store(at);
+                Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(Vector256.Load((int*)at + 8)) * scale, high, highBias).Store(at + 8);
             }
         }
     }
