@@ -28,8 +28,8 @@ public static class DimensionRanking
             gather(words.AsSpan(from, rows), x.AsSpan(from * dimension, rows * dimension));
         }
         var labels = Array.ConvertAll(words, word => task.Of[word]);
-        using var information = new NearestNeighbourInformation(labels, Neighbours);
-        using var shuffled = new NearestNeighbourInformation(ControlLabels.Shuffled(labels, rules.Seed, 2), Neighbours);
+        var information = new NearestNeighbourInformation(labels, Neighbours);
+        var shuffled = new NearestNeighbourInformation(ControlLabels.Shuffled(labels, rules.Seed, 2), Neighbours);
         double[] bits = new double[dimension], shuffledBits = new double[dimension];
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = rules.Threads, CancellationToken = cancel };
         Parallel.For(0, (dimension + ColumnBlock - 1) / ColumnBlock, parallel,
@@ -48,7 +48,7 @@ public static class DimensionRanking
                     shuffledBits[first + j] = shuffled.Nats(column, local.Scratch) / Math.Log(2);
                 }
                 return local;
-            }, local => local.Scratch.Dispose());
+            }, _ => { });
         return new(Estimator, Neighbours, words.Length, shuffledBits.Max(),
             [.. Enumerable.Range(0, dimension).OrderByDescending(j => bits[j]).ThenBy(j => j).Take(Listed).Select(j => new DimensionBits(j, bits[j]))]);
     }

@@ -16,6 +16,8 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
     private readonly Column<int> _types = scratch.New<int>(positive.Longest);           // of its words in hand
     private readonly Column<double> _strengths = scratch.New<double>(positive.Longest);
     private readonly Column<int> _labels = scratch.New<int>(positive.Longest);
+    private readonly NearestNeighbourInformation.LabelRoom _ofLabels = new(positive.Longest, scratch);
+    private readonly NearestNeighbourInformation.Scratch _ofStrengths = new(positive.Longest, scratch);
     private readonly int[] _table = new int[2 * task.Count];
     private readonly double[] _gain = new double[heldOut.Ids.Length];
     private readonly double[] _fires = new double[heldOut.Ids.Length];
@@ -151,7 +153,7 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         }
         if (count < minSupport)
             return null;
-        var strength = NearestNeighbourInformation.Nats(_strengths.Span[..count], _labels.Span[..count]) / Math.Log(2);
+        var strength = NearestNeighbourInformation.Nats(_strengths[..count], _labels[..count], room: _ofLabels, scratch: _ofStrengths) / Math.Log(2);
         return DiscreteInformation.MutualInformationBits(table, 2, task.Count) + (double)count / task.HeldOutTotal * strength;
     }
 

@@ -1,4 +1,4 @@
-using System.Buffers;
+using SaeService.Columns;
 
 namespace SaeService.Interpretation.Statistics;
 
@@ -8,21 +8,20 @@ namespace SaeService.Interpretation.Statistics;
 /// k_i-th neighbour of the same label. Of single axes only: neither its maximum nor its sum over dimensions is the information of the vector (method 1d, 3).
 /// What depends on the labels alone is prepared once, for many dimensions: O(N log N) each.
 /// </summary>
-/// <remarks>Arrays are rented, for thousands of features are measured one after another, some of which fire on many words.</remarks>
-public sealed class NearestNeighbourInformation : IDisposable
+public sealed class NearestNeighbourInformation
 {
-    private readonly int _count;        // rows whose label occurs more than once
-    private readonly int[] _rows;       // these
-    private readonly int[] _class;      // of each of these
+    private readonly int _count; // rows whose label occurs more than once
+    private readonly LabelRoom _room;
     private readonly int[] _start;      // [classes + 1] of a class in a list of rows by class
     private readonly int[] _neighbours; // [classes]
-    private readonly double[] _digamma; // [rows + 1], of whole numbers
     private readonly double _labels;    // N · the terms that no dimension changes
 
     /// <param name="labels">At or above 0. Labels that occur once are left out. [N]</param>
     /// <param name="k">Neighbours.</param>
-    public NearestNeighbourInformation(ReadOnlySpan<int> labels, int k = 3)
+    /// <param name="room">Of at least N, and nobody else's meanwhile; default: its own.</param>
+    public NearestNeighbourInformation(ReadOnlySpan<int> labels, int k = 3, LabelRoom? room = null)
     {
+        _room = room ?? new LabelRoom(labels.Length, ScratchSpace.Heap);
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         var counts = new SortedDictionary<int, int>();
         foreach (var label in labels)
@@ -31,38 +30,33 @@ public sealed class NearestNeighbourInformation : IDisposable
         foreach (var (label, count) in counts)
             if (count > 1)
                 classOf.Add(label, classOf.Count);
-        (_rows, _class) = (ArrayPool<int>.Shared.Rent(labels.Length), ArrayPool<int>.Shared.Rent(labels.Length));
         for (var i = 0; i < labels.Length; i++)
             if (classOf.TryGetValue(labels[i], out var c))
-                (_rows[_count], _class[_count++]) = (i, c);
+                (_room.Rows[_count], _room.Classes[_count++]) = (i, c);
         _start = new int[classOf.Count + 1];
         _neighbours = new int[classOf.Count];
-        _digamma = ArrayPool<double>.Shared.Rent(_count + 1);
-        for (var n = 1; n <= _count; n++)
-            _digamma[n] = SpecialFunctions.Digamma(n);
         foreach (var (label, c) in classOf)
         {
             var count = counts[label];
             _start[c + 1] = _start[c] + count;
             _neighbours[c] = Math.Min(k, count - 1);
-            _labels += count * (_digamma[_neighbours[c]] - _digamma[count]);
+            _labels += count * (_room.Digamma[_neighbours[c]] - _room.Digamma[count]);
         }
         if (_count > 0)
-            _labels += _count * _digamma[_count];
+            _labels += _count * _room.Digamma[_count];
     }
 
-    /// <inheritdoc cref="NearestNeighbourInformation(ReadOnlySpan{int}, int)"/>
+    /// <inheritdoc cref="NearestNeighbourInformation(ReadOnlySpan{int}, int, LabelRoom)"/>
     /// <inheritdoc cref="Nats(ReadOnlySpan{double}, Scratch)"/>
-    public static double Nats(ReadOnlySpan<double> x, ReadOnlySpan<int> labels, int k = 3)
+    public static double Nats(ReadOnlySpan<double> x, ReadOnlySpan<int> labels, int k = 3, LabelRoom? room = null, Scratch? scratch = null)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(labels.Length, x.Length);
-        using var information = new NearestNeighbourInformation(labels, k);
-        using var scratch = information.NewScratch();
-        return information.Nats(x, scratch);
+        var information = new NearestNeighbourInformation(labels, k, room);
+        return information.Nats(x, scratch ?? information.NewScratch());
     }
 
     /// <summary>Room for one dimension at a time: one a thread.</summary>
-    public Scratch NewScratch() => new(_count);
+    public Scratch NewScratch() => new(_count, ScratchSpace.Heap);
 
     /// <param name="x">Values, finite; ties should be broken by the caller. [N]</param>
     /// <returns>Nats, at least 0.</returns>
@@ -71,10 +65,11 @@ public sealed class NearestNeighbourInformation : IDisposable
         var n = _count;
         if (n == 0)
             return 0;
-        var (values, classes, places) = (scratch.Values, scratch.Classes, scratch.Places);
+        Span<double> values = scratch.Values[..n];
+        Span<int> classes = scratch.Classes[..n], places = scratch.Places[..n];
         for (var i = 0; i < n; i++)
-            (values[i], classes[i]) = (x[_rows[i]], _class[i]);
-        Array.Sort(values, classes, 0, n);
+            (values[i], classes[i]) = (x[_room.Rows[i]], _room.Classes[i]);
+        values.Sort(classes);
         var next = _start.AsSpan(0, _neighbours.Length).ToArray();
         for (var i = 0; i < n; i++)
             places[next[classes[i]]++] = i;
@@ -82,20 +77,20 @@ public sealed class NearestNeighbourInformation : IDisposable
         var within = 0.0;
         for (var c = 0; c < _neighbours.Length; c++)
         {
-            var group = places.AsSpan(_start[c], _start[c + 1] - _start[c]);
+            var group = places[_start[c].._start[c + 1]];
             for (var i = 0; i < group.Length; i++)
             {
                 var distance = KthDistance(values, group, i, _neighbours[c]);
                 // Nearer than, not as near as; zero is as small as a distance gets.
                 var radius = distance == 0 ? 0 : Math.BitDecrement(distance);
-                within += _digamma[CountWithin(values.AsSpan(0, n), group[i], radius)];
+                within += _room.Digamma[CountWithin(values, group[i], radius)];
             }
         }
         return Math.Max(0, (_labels - within) / n);
     }
 
     /// <summary>The k nearest of a sorted group lie in a row with the value itself: of all such rows, the one that reaches least far.</summary>
-    private static double KthDistance(double[] values, ReadOnlySpan<int> group, int i, int k)
+    private static double KthDistance(ReadOnlySpan<double> values, ReadOnlySpan<int> group, int i, int k)
     {
         var centre = values[group[i]];
         var nearest = double.PositiveInfinity;
@@ -132,24 +127,23 @@ public sealed class NearestNeighbourInformation : IDisposable
         return low - first;
     }
 
-    public void Dispose()
+    /// <summary>Room for the labels of one variable at a time.</summary>
+    /// <param name="most">Rows.</param>
+    public sealed class LabelRoom(int most, ScratchSpace space)
     {
-        ArrayPool<int>.Shared.Return(_rows);
-        ArrayPool<int>.Shared.Return(_class);
-        ArrayPool<double>.Shared.Return(_digamma);
+        internal Column<int> Rows { get; } = space.New<int>(most);    // whose label occurs more than once
+        internal Column<int> Classes { get; } = space.New<int>(most); // of each of these
+
+        /// <summary>[most + 1] of whole numbers, from 1.</summary>
+        internal Column<double> Digamma { get; } = space.New(most + 1, n => n == 0 ? 0 : SpecialFunctions.Digamma(n));
     }
 
-    public sealed class Scratch(int rows) : IDisposable
+    /// <summary>Room for one dimension at a time.</summary>
+    /// <param name="most">Rows.</param>
+    public sealed class Scratch(int most, ScratchSpace space)
     {
-        internal double[] Values { get; } = ArrayPool<double>.Shared.Rent(rows); // ascending
-        internal int[] Classes { get; } = ArrayPool<int>.Shared.Rent(rows);      // of these
-        internal int[] Places { get; } = ArrayPool<int>.Shared.Rent(rows);       // in the two, by class
-
-        public void Dispose()
-        {
-            ArrayPool<double>.Shared.Return(Values);
-            ArrayPool<int>.Shared.Return(Classes);
-            ArrayPool<int>.Shared.Return(Places);
-        }
+        internal Column<double> Values { get; } = space.New<double>(most); // ascending
+        internal Column<int> Classes { get; } = space.New<int>(most);      // of these
+        internal Column<int> Places { get; } = space.New<int>(most);       // in the two, by class
     }
 }
