@@ -11,7 +11,7 @@ namespace SaeService.Columns;
 public sealed class ScratchSpace : IDisposable
 {
     /// <summary>Bytes from which a column lies in a file. Shorter ones cost less in memory, and their number does not grow with the corpus.</summary>
-    public const long InFileFrom = 1 << 20;
+    public const long InFileFrom = 1 << 17;
 
     private readonly string? _folder;
     private readonly long _inFileFrom;

@@ -74,7 +74,7 @@ public sealed class MainJobTests
 
         var request = Request.Replace("\"train_tokens\": 200000", "\"train_tokens\": 1500000");
         string undisturbed;
-        await using (var watch = new ResourceWatch(Path.Combine(service.Home, "artifacts")))
+        await using (var watch = new ResourceWatch(Path.Combine(service.Home, "artifacts"), () => service.Children("SaeService.Worker.dll")))
         {
             var told = await client.EstimateAsync(request, ct);
             Assert.Null(told["refusal"]);

@@ -8,12 +8,12 @@ internal sealed class ResourceWatch : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watching;
 
-    /// <param name="folder">All of whose files are counted.</param>
-    public ResourceWatch(string folder) => _watching = Task.Run(async () =>
+    /// <param name="folder">All of whose files are counted, also those without a name that <paramref name="processes"/> have mapped.</param>
+    public ResourceWatch(string folder, Func<IEnumerable<int>> processes) => _watching = Task.Run(async () =>
     {
         while (!_stop.IsCancellationRequested)
         {
-            PeakDiskBytes = Math.Max(PeakDiskBytes, BytesIn(folder));
+            PeakDiskBytes = Math.Max(PeakDiskBytes, BytesIn(folder) + processes().Sum(NamelessBytes));
             await Task.Delay(100, CancellationToken.None);
         }
     });
@@ -43,6 +43,21 @@ internal sealed class ResourceWatch : IAsyncDisposable
                 // Renamed or deleted since it was listed.
             }
         return bytes;
+    }
+
+    private static long NamelessBytes(int process)
+    {
+        try
+        {
+            return File.ReadLines($"/proc/{process}/maps").Where(line => line.EndsWith(".scratch (deleted)", StringComparison.Ordinal))
+                .Select(line => line[..line.IndexOf(' ', StringComparison.Ordinal)].Split('-').Select(a => long.Parse(a, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToArray())
+                .Sum(range => range[1] - range[0]);
+        }
+        catch (IOException)
+        {
+            // It has ended since.
+            return 0;
+        }
     }
 
     public async ValueTask DisposeAsync()
