@@ -139,6 +139,8 @@ async function estimate(focus) {
 }
 
 let timer;
+// What is half typed is not asked about: the field says when it is done.
+form.addEventListener("input", () => clearTimeout(timer));
 form.addEventListener("change", event => {
     if (event.target.dataset?.kind) {
         clearTimeout(timer);
