@@ -65,24 +65,25 @@ internal sealed class DetectionWindows
     {
         int firing = 0, carried = 0, fired = 0, firedCarrying = 0, others = 0, othersCarrying = 0;
         double expected = 0, shareFired = 0, shareOthers = 0;
+        ReadOnlySpan<int> windowOf = _windowOf, labelOf = _labels.Of, words = _words.Span;
         for (var n = 0; n < fires.Length;)
         {
-            var window = _windowOf[fires[n]];
+            var window = windowOf[fires[n]];
             if (window < 0)
             {
                 n++;
                 continue;
             }
             int here = 0, carryingHere = 0, carrying = 0;
-            for (; n < fires.Length && _windowOf[fires[n]] is var next && (next == window || next < 0); n++)
+            for (; n < fires.Length && windowOf[fires[n]] is var next && (next == window || next < 0); n++)
             {
                 if (next < 0)
                     continue;
                 here++;
-                carryingHere += _labels.Of[fires[n]] == label ? 1 : 0;
+                carryingHere += labelOf[fires[n]] == label ? 1 : 0;
             }
-            for (var at = _start[window]; at < _start[window + 1]; at++)
-                carrying += LabelAt(at) == label ? 1 : 0;
+            foreach (var word in words[_start[window].._start[window + 1]])
+                carrying += labelOf[word] == label ? 1 : 0;
             var length = _start[window + 1] - _start[window];
             var (first, end) = _sentence[window];
             var inSentence = end - first == length ? carrying : InSentence(window, label);
@@ -129,8 +130,9 @@ internal sealed class DetectionWindows
     private int InSentence(int window, int label)
     {
         var count = 0;
-        for (var n = _sentence[window].First; n < _sentence[window].End; n++)
-            count += LabelAt(n) == label ? 1 : 0;
+        ReadOnlySpan<int> labelOf = _labels.Of;
+        foreach (var word in _words.Span[_sentence[window].First.._sentence[window].End])
+            count += labelOf[word] == label ? 1 : 0;
         return count;
     }
 

@@ -31,19 +31,22 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         double weight = 0, weightOfLabel = 0, gain = 0;
         var fires = codes.Words(feature);
         var values = codes.Values(feature);
+        ReadOnlySpan<int> labelOf = task.Labels.Of, typeOf = words.Type, sentenceOf = words.Sentence;
+        ReadOnlySpan<byte> place = places.All;
+        Span<int> types = _types.Span;
         for (var n = 0; n < fires.Length; n++)
         {
             var word = fires[n];
-            if (places.IsTrain(word) || task.Labels.Of[word] < 0)
+            if (WordPlaces.IsTrain(place[word]) || labelOf[word] < 0)
                 continue;
-            var carries = task.Labels.Of[word] == label;
-            _types[active++] = words.Type[word];
+            var carries = labelOf[word] == label;
+            types[active++] = typeOf[word];
             weight += values[n];
             weightOfLabel += carries ? values[n] : 0;
-            gain += task.ContextGain(words.Type[word], label, carries);
-            if (words.Sentence[word] != lastSentence)
+            gain += task.ContextGain(typeOf[word], label, carries);
+            if (sentenceOf[word] != lastSentence)
                 sentences++;
-            lastSentence = words.Sentence[word];
+            lastSentence = sentenceOf[word];
         }
 
         var counts = held.Span;
@@ -89,15 +92,19 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
     {
         var fires = positive.Words(feature);
         var values = positive.Values(feature);
+        ReadOnlySpan<int> labelOf = task.Labels.Of;
+        ReadOnlySpan<byte> place = places.All;
+        Span<float> activations = _activations.Span;
+        Span<bool> carried = _carries.Span;
         _count = 0;
         var hits = 0;
         for (var n = 0; n < fires.Length; n++)
         {
-            if (places.IsTrain(fires[n]) || task.Labels.Of[fires[n]] < 0)
+            if (WordPlaces.IsTrain(place[fires[n]]) || labelOf[fires[n]] < 0)
                 continue;
-            var carries = task.Labels.Of[fires[n]] == label;
+            var carries = labelOf[fires[n]] == label;
             hits += carries ? 1 : 0;
-            (_activations[_count], _carries[_count++]) = (values[n], carries);
+            (activations[_count], carried[_count++]) = (values[n], carries);
         }
         _activations.Span[.._count].Sort(_carries.Span[.._count]);
         return new Contingency(hits, _count, task.HeldOut[label], task.HeldOutTotal);
@@ -142,10 +149,12 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         task.HeldOut.CopyTo(table, task.Count);
         var fires = positive.Words(feature);
         var values = positive.Values(feature);
+        ReadOnlySpan<int> labelOf = task.Labels.Of;
+        ReadOnlySpan<byte> place = places.All;
         for (var n = 0; n < fires.Length; n++)
         {
-            var label = task.Labels.Of[fires[n]];
-            if (label < 0 || heldOut.PositionOf(words.Document[fires[n]]) < 0)
+            var label = labelOf[fires[n]];
+            if (label < 0 || WordPlaces.IsTrain(place[fires[n]]))
                 continue;
             (_strengths[count], _labels[count++]) = (values[n], label);
             table[label]++;
@@ -185,13 +194,14 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
             return null;
         var activations = _activations.Span[.._count];
         double silentPositives = positives - held.Hits, silentNegatives = negatives - (held.Active - held.Hits);
+        ReadOnlySpan<bool> carries = _carries.Span;
         double won = silentPositives * silentNegatives / 2, below = silentNegatives;
         for (var from = 0; from < activations.Length;)
         {
             double tiedPositives = 0, tiedNegatives = 0;
             var to = from;
             for (; to < activations.Length && activations[to] == activations[from]; to++)
-                if (_carries[to])
+                if (carries[to])
                     tiedPositives++;
                 else
                     tiedNegatives++;

@@ -42,15 +42,19 @@ internal static class FiringThresholds
         public float Choose(ReadOnlySpan<int> fires, ReadOnlySpan<float> values, WordPlaces places, TaskCounts task, LabelRules rules)
         {
             var count = 0;
+            ReadOnlySpan<int> labelOf = task.Labels.Of;
+            ReadOnlySpan<byte> place = places.All;
+            Span<float> strongest = _values.Span;
+            Span<int> labels = _labels.Span;
             for (var n = 0; n < fires.Length; n++)
             {
-                var label = task.Labels.Of[fires[n]];
-                if (label < 0 || !places.IsTrain(fires[n]))
+                var label = labelOf[fires[n]];
+                if (label < 0 || !WordPlaces.IsTrain(place[fires[n]]))
                     continue;
                 // Negated, so that an ascending sort puts the strongest first.
-                (_values[count], _labels[count++]) = (-values[n], label);
+                (strongest[count], labels[count++]) = (-values[n], label);
             }
-            _values.Span[..count].Sort(_labels.Span[..count]);
+            strongest[..count].Sort(labels[..count]);
 
             Array.Clear(_hits);
             var asked = rules.ConsistencyLower + Margin * (1 - rules.ConsistencyLower);
@@ -58,16 +62,16 @@ internal static class FiringThresholds
             var best = 0.0;
             for (var n = 0; n < count; n++)
             {
-                if (++_hits[_labels[n]] > _hits[leading])
-                    leading = _labels[n];
+                if (++_hits[labels[n]] > _hits[leading])
+                    leading = labels[n];
                 // Equal activations fire together. Of a label in the minority no prefix is consistent, so only the leading one is asked about.
-                if ((n + 1 < count && _values[n + 1] == _values[n]) || n + 1 < SupportMargin * rules.MinSupport || task.Labels.Excluded.Contains(leading))
+                if ((n + 1 < count && strongest[n + 1] == strongest[n]) || n + 1 < SupportMargin * rules.MinSupport || task.Labels.Excluded.Contains(leading))
                     continue;
                 var prefix = new Contingency(_hits[leading], n + 1, task.Train[leading], task.TrainTotal);
                 if (prefix.F1 > best && prefix.Wilson.Low >= asked && prefix.Kappa >= rules.Kappa)
                     (best, chosen) = (prefix.F1, n);
             }
-            return chosen < 0 || chosen + 1 == count ? 0 : -_values[chosen + 1];
+            return chosen < 0 || chosen + 1 == count ? 0 : -strongest[chosen + 1];
         }
     }
 }

@@ -122,13 +122,15 @@ internal sealed class TaskRun
         Array.Clear(halves);
         var train = _train.AsSpan(feature * _task.Count, _task.Count);
         var held = _held.AsSpan(feature * _task.Count, _task.Count);
+        ReadOnlySpan<int> labelOf = _task.Labels.Of;
+        ReadOnlySpan<byte> place = _places.All;
         foreach (var word in _codes.Words(feature))
         {
-            var label = _task.Labels.Of[word];
+            var label = labelOf[word];
             if (label < 0)
                 continue;
-            halves[_places.Half(word) * _task.Count + label]++;
-            if (_places.IsTrain(word))
+            halves[WordPlaces.Half(place[word]) * _task.Count + label]++;
+            if (WordPlaces.IsTrain(place[word]))
                 train[label]++;
             else
                 held[label]++;

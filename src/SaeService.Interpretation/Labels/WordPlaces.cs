@@ -24,8 +24,15 @@ public sealed class WordPlaces
         _place = (scratch ?? ScratchSpace.Heap).New(words.Count, word => ofDocument[words.Document[word]]);
     }
 
-    public bool IsTrain(int word) => _place[word] < 2;
+    public bool IsTrain(int word) => IsTrain(_place[word]);
+
+    /// <summary>Of every word, for <see cref="IsTrain(byte)"/>.</summary>
+    public ReadOnlySpan<byte> All => _place;
+
+    public static bool IsTrain(byte place) => place < 2;
 
     /// <summary>0 or 1.</summary>
-    public int Half(int word) => _place[word] & 1;
+    public int Half(int word) => Half(_place[word]);
+
+    public static int Half(byte place) => place & 1;
 }
