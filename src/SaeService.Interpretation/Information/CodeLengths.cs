@@ -113,6 +113,10 @@ internal sealed class ScoredWords
     /// <summary>Of the label frequencies of the scored words, bits.</summary>
     public double EntropyBits => Support.Where(n => n > 0).Sum(n => -(double)n / Words.Length * Math.Log2((double)n / Words.Length));
 
+    /// <summary>The control task's class of each scored word.</summary>
+    public Column<int> ControlClasses(LabelledWords words, TaskClasses classes, long seed, ScratchSpace scratch) =>
+        scratch.New(Words.Length, i => ControlLabels.OfType(words.Type[Words[i]], classes.Share, seed));
+
     public int[] Positives(int c)
     {
         var positives = new int[Documents.Length];

@@ -33,7 +33,7 @@ public static class MlpInformation
 
         int[] Control(int[] of) => ControlLabels.ByType(Array.ConvertAll(of, word => words.Type[word]), classes.Share, rules.Seed);
         int[] labels = VInformation.ClassesOf(task, chosen.Train, classes), control = Control(chosen.Train);
-        var controlTest = scratch.New(scored.Words.Length, i => ControlLabels.OfType(words.Type[scored.Words[i]], classes.Share, rules.Seed));
+        var controlTest = scored.ControlClasses(words, classes, rules.Seed, scratch);
         var probes = Fit(labels, VInformation.ClassesOf(task, dev, classes));
         var controls = Fit(control, Control(dev));
         var best = probes.IndexOf(probes.MinBy(p => p.DevLoss)!);

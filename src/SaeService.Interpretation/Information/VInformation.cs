@@ -67,7 +67,7 @@ public static class VInformation
         var shuffledTest = scratch.New(scored.Classes.Length, i => scored.Classes[i]);
         ControlLabels.Shuffle(shuffledTest.Span, rules.Seed, 1);
         var control = ControlLabels.ByType(types, classes.Share, rules.Seed);
-        var controlTest = scratch.New(scored.Words.Length, i => ControlLabels.OfType(words.Type[scored.Words[i]], classes.Share, rules.Seed));
+        var controlTest = scored.ControlClasses(words, classes, rules.Seed, scratch);
 
         // The word-type table and the marginal.
         CodeLengths table = new(scored, scratch), marginal = new(scored, scratch);
