@@ -4,8 +4,8 @@ using SaeService.Contracts;
 namespace SaeService.Pipeline;
 
 /// <summary>
-/// Places where a test can have the worker die as if by <c>kill -9</c>: SAE_FAILPOINT names a file that holds <c>before-publish:train</c>, say.
-/// The file goes with the worker, so that the next one passes. Does nothing otherwise.
+/// Places where a test can have the worker die as if by <c>kill -9</c>: SAE_FAILPOINT names a file with lines like <c>before-publish:train</c>.
+/// The line goes with the worker, and the file with its last line, so that the next worker passes. Does nothing otherwise.
 /// </summary>
 internal static class FailPoint
 {
@@ -16,9 +16,16 @@ internal static class FailPoint
     /// <param name="of">What is at work there.</param>
     public static void Pass(string place, string of)
     {
-        if (s_file is null || !File.Exists(s_file) || File.ReadAllText(s_file).Trim() != $"{place}:{of}")
+        if (s_file is null || !File.Exists(s_file))
             return;
-        File.Delete(s_file);
+        var lines = File.ReadAllLines(s_file);
+        var left = lines.Where(line => line.Trim() != $"{place}:{of}").ToArray();
+        if (left.Length == lines.Length)
+            return;
+        if (left.Length == 0)
+            File.Delete(s_file);
+        else
+            File.WriteAllLines(s_file, left);
         // Not Environment.Exit: nothing may be cleaned up.
         Process.GetCurrentProcess().Kill();
         Thread.Sleep(Timeout.Infinite);

@@ -14,9 +14,7 @@ public sealed class FetchedInputsTests
     public async Task A_job_on_what_is_fetched_says_the_same_as_one_on_the_same_files_here()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "starts processes as the other tests here do");
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(TimeSpan.FromMinutes(8));
-        var ct = patience.Token;
+        var ct = MainJobTests.Patience();
         await using var hub = await FakeHub.StartAsync();
         var bundle = Path.Combine(SharedData.RepositoryRoot, "src", "SaeService.Sample", "bundle");
         var repo = hub.Add("models/org/grammar@main", new FakeRepo(FakeHub.CommitOf(7)) { Licence = "mit" });
@@ -60,8 +58,8 @@ public sealed class FetchedInputsTests
             .Split(' ', StringSplitOptions.RemoveEmptyEntries)[2].Replace("/swagger", "", StringComparison.Ordinal));
 
         string Request(string model, string dataset) => $$"""
-            { "model": { "id": "{{model}}" }, "dataset": { "id": "{{dataset}}", "max_words": 9000 }, "layers": [0, 3], "mode": "quick",
-              "sae": { "train_tokens": 100000, "variants": [{ "seed": 1 }, { "architecture": "batchtopk", "k": 12 }] }, "information": { "max_train_words": 3000, "bootstrap_samples": 100 } }
+            { "model": { "id": "{{model}}" }, "dataset": { "id": "{{dataset}}", "max_words": 6000 }, "layers": [0, 3], "mode": "quick",
+              "sae": { "train_tokens": 60000, "variants": [{ "seed": 1 }, { "architecture": "batchtopk", "k": 12 }] }, "information": { "max_train_words": 3000, "bootstrap_samples": 100 } }
             """;
         var fetched = await client.SubmitAsync(Request("org/grammar", "grammar"), ct);
         Assert.Empty(Directory.Exists(Path.Combine(home, "hub", "catalogue--grammar")) ? Directory.GetFiles(Path.Combine(home, "hub", "catalogue--grammar"), "*.conllu", SearchOption.AllDirectories) : []);
@@ -103,7 +101,7 @@ public sealed class FetchedInputsTests
         foreach (var layer in new[] { 0, 3 })
             foreach (var (name, bytes) in await ExportAsync(client, here, layer, jumpRelu: layer == 3, ct))
                 saes.With($"layer-{layer}/{name}", bytes);
-        var named = await client.SubmitAsync(Request("sample", "sample").Replace("\"train_tokens\": 100000, \"variants\": [{ \"seed\": 1 }, { \"architecture\": \"batchtopk\", \"k\": 12 }]", "\"id\": \"org/saes\", \"folder\": \"layer-{layer}\"", StringComparison.Ordinal), ct);
+        var named = await client.SubmitAsync(Request("sample", "sample").Replace("\"train_tokens\": 60000, \"variants\": [{ \"seed\": 1 }, { \"architecture\": \"batchtopk\", \"k\": 12 }]", "\"id\": \"org/saes\", \"folder\": \"layer-{layer}\"", StringComparison.Ordinal), ct);
         ended = await client.WaitForEndAsync(named, ct);
         Assert.True(ended["status"]!.GetValue<string>() == "succeeded", ended.ToJsonString());
         var loaded = await DocumentAsync(named);

@@ -26,7 +26,7 @@ public sealed class InspectionTests
     public async Task A_worker_inspects_a_text_as_the_job_saw_it_whatever_it_is_at_and_whatever_happens_to_it()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "sends signals");
-        var ct = MainJobTests.Patience(8);
+        var ct = MainJobTests.Patience();
         var home = SaeCommand.NewHome();
         var (service, client) = await MainJobTests.UpAsync(home, ct);
         await using var _ = service;

@@ -12,7 +12,7 @@ public sealed class WholeServiceTests
     public async Task A_job_is_submitted_by_form_watched_to_its_end_and_looked_at()
     {
         await Chromium.RequireAsync();
-        var ct = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken, new CancellationTokenSource(TimeSpan.FromMinutes(8)).Token).Token;
+        var ct = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken, new CancellationTokenSource(TimeSpan.FromMinutes(15)).Token).Token;
         var (service, address) = await SaeCommand.UpAsync(SaeCommand.NewHome(), ct);
         await using var _ = service;
         await using var visit = await Visit.StartAsync(new Uri(address));
