@@ -10,8 +10,6 @@ internal sealed class TorchParameters(int dIn, int dSae, Device device) : IDispo
     public Tensor BEnc { get; } = zeros(dSae, device: device).DetachFromDisposeScope();        // [F]
     public Tensor BDec { get; } = zeros(dIn, device: device).DetachFromDisposeScope();         // [d]
 
-    public static long Bytes(long dIn, long dSae) => sizeof(float) * (2 * dIn * dSae + dIn + dSae);
-
     public void CopyFrom(SaeParameters host, HostRows rows)
     {
         using var scope = NewDisposeScope();

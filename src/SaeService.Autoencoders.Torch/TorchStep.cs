@@ -84,8 +84,7 @@ internal sealed class TorchStep : ITrainingStep
         _p.CopyFrom(initial, _host);
     }
 
-    /// <summary>64 MB on a GPU, 32 MB on a CPU: hundreds of tokens at a time at the usual widths, since each piece's matrix product reads all weights.</summary>
-    public static long DefaultChunk(Device device) => device.type == DeviceType.CUDA ? 1 << 24 : 1 << 23;
+    public static long DefaultChunk(Device device) => device.type == DeviceType.CUDA ? DeviceMemory.GpuChunk : DeviceMemory.CpuChunk;
 
     /// <summary>[F]: which latents had a value above 0 in the last batch.</summary>
     public bool[] Fired { get; }

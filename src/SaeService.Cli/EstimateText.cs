@@ -8,7 +8,7 @@ internal static class EstimateText
 {
     public static string Of(JobEstimate estimate) => estimate.Reason is { } reason ? $"not estimated yet: {reason}"
         : string.Create(CultureInfo.InvariantCulture,
-            $"needs about {Size(estimate.MemoryBytes!.Value)} of memory and {Size(estimate.DiskBytes!.Value)} of disk, " +
+            $"needs about {Size(estimate.MemoryBytes!.Value)} of memory{(estimate.GpuMemoryBytes is { } gpu ? $", {Size(gpu)} of a GPU's memory" : "")} and {Size(estimate.DiskBytes!.Value)} of disk, " +
             $"and takes {Time(estimate.Seconds!.Value)} on one worker");
 
     private static string Size(long bytes) => bytes >= 1_000_000_000

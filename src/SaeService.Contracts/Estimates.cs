@@ -9,6 +9,12 @@ public sealed record JobEstimate
     /// <summary>Most resident memory of a worker process, bytes, its runtime included. Null: not known yet, see <see cref="Reason"/>.</summary>
     public required long? MemoryBytes { get; init; }
 
+    /// <summary>
+    /// Most memory of a worker's GPU, bytes, from the shapes that its stages allocate there and an allowance for the driver. Null: the worker computes on its
+    /// processor, or none has prepared the job yet.
+    /// </summary>
+    public long? GpuMemoryBytes { get; init; }
+
     /// <summary>Most that the job's files take up at one time under <c>Artifacts:Root</c>, bytes. Rows of the database are not counted.</summary>
     public required long? DiskBytes { get; init; }
 
@@ -32,12 +38,14 @@ public sealed record JobEstimate
 /// <param name="MemoryBytes">By stage, on top of <c>runtime</c>: what a worker holds that does nothing.</param>
 /// <param name="DiskBytes">By kind of file.</param>
 /// <param name="Seconds">By stage, all layers together.</param>
+/// <param name="GpuMemoryBytes">By stage that computes on a GPU, on top of its <c>runtime</c>; null where none does.</param>
 public sealed record EstimateParts(IReadOnlyDictionary<string, long> MemoryBytes, IReadOnlyDictionary<string, long> DiskBytes,
-    IReadOnlyDictionary<string, double> Seconds);
+    IReadOnlyDictionary<string, double> Seconds, IReadOnlyDictionary<string, long>? GpuMemoryBytes = null);
 
 /// <param name="MemoryBytes">A worker's; null: not known here, the worker that prepares the job checks its own.</param>
 /// <param name="DiskBytes">Free or allowed under <c>Artifacts:Root</c>.</param>
-public sealed record ResourceLimits(long? MemoryBytes, long? DiskBytes);
+/// <param name="GpuMemoryBytes">A worker's, where it has one; null: not known here.</param>
+public sealed record ResourceLimits(long? MemoryBytes, long? DiskBytes, long? GpuMemoryBytes = null);
 
 /// <summary>A request as a job would have it, and what that job would need; nothing is queued.</summary>
 public sealed record JobPreview

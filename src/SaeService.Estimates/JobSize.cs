@@ -35,6 +35,6 @@ public sealed record JobSize
 /// <param name="MaxModelBytes">Weights of more bytes are read block by block.</param>
 /// <param name="MaxPassBytes">What forward passes that run side by side may hold.</param>
 /// <param name="CheckpointSeconds">Between checkpoints of a training autoencoder.</param>
-/// <param name="OnGpu">Whether weights and passes are in the memory of a GPU, which is not estimated.</param>
+/// <param name="OnGpu">Whether weights, passes and trainers are in the memory of a GPU.</param>
 public sealed record WorkerShape(int Threads, int BatchTokens = 1024, int BytesPerParameter = 4, long MaxModelBytes = long.MaxValue,
     long MaxPassBytes = long.MaxValue, double CheckpointSeconds = 10, bool OnGpu = false);

@@ -35,6 +35,9 @@ public sealed class WorkerOptions
     /// </summary>
     public long? MaxMemoryBytes { get; set; }
 
+    /// <summary>What this process may hold of its GPU's memory: prepare refuses a job that is estimated to need more. Default: all that the GPU has.</summary>
+    public long? MaxGpuMemoryBytes { get; set; }
+
     /// <summary>Weights of more bytes than this, as computed with, are read block by block instead of being held. Default: half of the memory of the process on a CPU, no limit on CUDA.</summary>
     public long? MaxModelBytes { get; set; }
 
@@ -69,7 +72,8 @@ public sealed class WorkerOptions
         OnGpu: IsCuda);
 
     /// <summary>What a job may use here.</summary>
-    internal ResourceLimits LimitsAt(string artifacts) => new(MaxMemoryBytes ?? MachineLimits.AvailableMemory, MachineLimits.FreeDisk(artifacts));
+    internal ResourceLimits LimitsAt(string artifacts) => new(MaxMemoryBytes ?? MachineLimits.AvailableMemory, MachineLimits.FreeDisk(artifacts),
+        IsCuda ? MaxGpuMemoryBytes ?? GpuLimits.TotalMemory(device(Device).index) : null);
 
     /// <summary>A model as this worker computes with it.</summary>
     /// <param name="mode">Null: as <see cref="MaxModelBytes"/> says.</param>

@@ -77,6 +77,28 @@ public sealed class EstimatorTests
     }
 
     [Fact]
+    public void A_GPU_holds_what_its_stages_compute_with_and_refuses_what_it_can_not_hold()
+    {
+        Assert.Null(JobEstimator.Of(Size(), s_worker).GpuMemoryBytes);
+        var gpu = s_worker with { OnGpu = true, BatchTokens = 16_384, BytesPerParameter = 2 };
+        var size = Size(mode: "thorough") with { Model = new ModelSize(4, 256, 5000, 500_000_000, null) };
+        var estimate = JobEstimator.Of(size, gpu);
+        var parts = estimate.Parts!.GpuMemoryBytes!;
+        Assert.Equal(["capture", "control", "dictionaries", "label", "permuted", "permuted_capture", "runtime", "train", "untrained", "untrained_capture"], parts.Keys.Order());
+        Assert.Equal(2L * 500_000_000 + (long)PassMemory.OfCapture(256, 128, gpu), parts["capture"]);
+        // Parameters, gradient and two moments of [2048, 256] twice, and what a step computes beside them.
+        Assert.InRange(parts["train"], 4L * 2 * 4 * 2048 * 256, 4L * 2 * 4 * 2048 * 256 + (1L << 29));
+        Assert.Equal(estimate.GpuMemoryBytes, parts["runtime"] + parts.Where(x => x.Key != "runtime").Max(x => x.Value));
+
+        var refusal = JobEstimator.Refusal(estimate, new(null, null, 1L << 30))!;
+        Assert.Matches(@"^needs about [\d,]+ MiB of the GPU's memory \(in stage \w+\), and may use 1,024 MiB; use a smaller model, or a worker with less Worker:CaptureBatchTokens", refusal);
+        var wide = JobEstimator.Of(Size(x => x with { DSae = 131_072 }), gpu);
+        Assert.EndsWith("lower sae.d_sae (or sae.expansion) or sae.batch_tokens", JobEstimator.Refusal(wide, new(null, null, 1L << 30)), StringComparison.Ordinal);
+        Assert.Null(JobEstimator.Refusal(wide, new(null, null, 1L << 36)));
+        Assert.Null(JobEstimator.Refusal(JobEstimator.Of(Size(), s_worker), new(null, null, 1)));
+    }
+
+    [Fact]
     public void A_mode_costs_what_it_runs()
     {
         var (standard, full, thorough) = (JobEstimator.Of(Size(), s_worker), JobEstimator.Of(Size(mode: "full"), s_worker), JobEstimator.Of(Size(mode: "thorough"), s_worker));

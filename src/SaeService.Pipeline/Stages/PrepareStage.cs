@@ -109,7 +109,7 @@ internal static class PrepareStage
             Words = corpus.Words,
             Documents = corpus.DocumentIds.Length,
             Labels = [.. corpus.Tasks.Select(t => t.Labels.Length)],
-        }, context.Worker.Shape, StagePaces.ReadAsync(db, context.Interrupted).GetAwaiter().GetResult());
+        }, context.Worker.Shape with { BytesPerParameter = (int)(context.Worker.ModelBytes(folder) / model.Parameters) }, StagePaces.ReadAsync(db, context.Interrupted).GetAwaiter().GetResult());
     }
 
     /// <summary>An upload of the job's own key, or a name under the operator's folders.</summary>

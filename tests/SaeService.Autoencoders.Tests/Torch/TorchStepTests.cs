@@ -193,9 +193,9 @@ public sealed unsafe class TorchStepTests
             var run = new Run(architecture, s_sizes[1], withDead: true);
             using var step = run.Begin(CPU);
             run.Step(step, 0);
-            var held = TorchMemory.HeldBytes(run.Settings, CPU, run.Chunk);
+            var held = DeviceMemory.Held(run.Settings, run.Chunk);
             Assert.Equal(held, step.HeldBytes);
-            Assert.True(TorchMemory.EstimatedBytes(run.Settings, CPU, run.Chunk) > held);
+            Assert.True(DeviceMemory.Training(run.Settings, run.Chunk) > held);
         }
     }
 
