@@ -143,6 +143,9 @@ public sealed class MainJobTests(RunningService up) : IClassFixture<RunningServi
         Assert.Equal(2, running["attempt"]!.GetValue<int>());
         using var deleted = await client.Http.DeleteAsync($"/v1/jobs/{job}", ct);
         Assert.Equal(409, (int)deleted.StatusCode);
+        // The next test's jobs would wait for this one for ever.
+        using var again = await client.Http.PostAsync($"/v1/jobs/{job}/cancel", null, ct);
+        Assert.Equal("cancelled", (await client.WaitForEndAsync(job, ct))["status"]!.GetValue<string>());
     }
 
     [Fact]
