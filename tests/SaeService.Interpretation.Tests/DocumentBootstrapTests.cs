@@ -57,4 +57,27 @@ public sealed class DocumentBootstrapTests
 
     [Fact]
     public void Percentiles_are_interpolated() => Assert.Equal([0.25, 9.75], DocumentBootstrap.Interval([10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]));
+
+    [Fact]
+    public void Percentiles_are_those_of_the_sorted_values()
+    {
+        var random = new CounterRandom(5, 0);
+        for (var count = 1; count < 400; count += 1 + count / 7)
+            foreach (var kind in Enumerable.Range(0, 5))
+            {
+                var values = new double[count];
+                for (var i = 0; i < count; i++)
+                    values[i] = kind switch { 0 => random.NextNormal(), 1 => random.Next(4), 2 => i, 3 => -i, _ => 7 };
+                var sorted = values.Order().ToArray();
+                double At(double share)
+                {
+                    var at = share * (count - 1);
+                    var (below, above) = (sorted[(int)at], sorted[Math.Min(count - 1, (int)at + 1)]);
+                    return below + ((at - (int)at) * (above - below));
+                }
+                double[] before = [.. values];
+                Assert.Equal([At(0.025), At(0.975)], DocumentBootstrap.Interval(values));
+                Assert.Equal(before, values);
+            }
+    }
 }

@@ -13,26 +13,27 @@ internal sealed class DetectionWindows
 
     private readonly TaskLabels _labels;
     private readonly Column<int> _windowOf;          // [N], -1: of train documents, or unlabelled
-    private readonly ColumnList<int> _words;         // those in windows, in order
-    private readonly ColumnList<int> _start;         // [windows + 1] into the words
-    private readonly ColumnList<(int First, int End)> _sentence; // [windows] of the whole sentence, into the words
+    private readonly ColumnList<int> _labelOf;       // of the words in windows, in order, so that those of a window are counted many at a time
+    private readonly ColumnList<int> _start;         // [windows + 1] into these
+    private readonly ColumnList<(int First, int End)> _sentence; // [windows] of the whole sentence, into these
     private readonly int[] _carried;                 // [K] windows in which some word carries the label
     private readonly double[] _expected;             // [K] the same, expected with labels shuffled inside sentences
 
     public DetectionWindows(LabelledWords words, WordPlaces places, TaskLabels labels, ScratchSpace scratch)
     {
         _labels = labels;
-        (_words, _start, _sentence) = (new(scratch), new(scratch) { 0 }, new(scratch));
+        (_labelOf, _start, _sentence) = (new(scratch), new(scratch) { 0 }, new(scratch));
         _windowOf = scratch.New<int>(words.Count);
         _windowOf.Span.Fill(-1);
+        var sentence = new List<int>();
         for (var from = 0; from < words.Count;)
         {
             var to = from;
-            var first = _words.Count;
+            sentence.Clear();
             for (; to < words.Count && words.Sentence[to] == words.Sentence[from]; to++)
                 if (!places.IsTrain(to) && labels.Of[to] >= 0)
-                    _words.Add(to);
-            AddSentence(first);
+                    sentence.Add(to);
+            Add(sentence);
             from = to;
         }
         _carried = new int[labels.Names.Length];
@@ -41,19 +42,19 @@ internal sealed class DetectionWindows
         for (var window = 0; window < Count; window++)
         {
             for (var n = _start[window]; n < _start[window + 1]; n++)
-                if (seen[LabelAt(n)] != window + 1)
+                if (seen[_labelOf[n]] != window + 1)
                 {
-                    seen[LabelAt(n)] = window + 1;
-                    _carried[LabelAt(n)]++;
+                    seen[_labelOf[n]] = window + 1;
+                    _carried[_labelOf[n]]++;
                 }
         }
         Array.Clear(seen);
         for (var window = 0; window < Count; window++)
             for (var n = _sentence[window].First; n < _sentence[window].End; n++)
-                if (seen[LabelAt(n)] != window + 1)
+                if (seen[_labelOf[n]] != window + 1)
                 {
-                    seen[LabelAt(n)] = window + 1;
-                    _expected[LabelAt(n)] += Expected(window, InSentence(window, LabelAt(n)));
+                    seen[_labelOf[n]] = window + 1;
+                    _expected[_labelOf[n]] += Expected(window, InSentence(window, _labelOf[n]));
                 }
     }
 
@@ -65,7 +66,7 @@ internal sealed class DetectionWindows
     {
         int firing = 0, carried = 0, fired = 0, firedCarrying = 0, others = 0, othersCarrying = 0;
         double expected = 0, shareFired = 0, shareOthers = 0;
-        ReadOnlySpan<int> windowOf = _windowOf, labelOf = _labels.Of, words = _words.Span;
+        ReadOnlySpan<int> windowOf = _windowOf, labelOf = _labels.Of, inWindows = _labelOf.Span;
         for (var n = 0; n < fires.Length;)
         {
             var window = windowOf[fires[n]];
@@ -74,7 +75,7 @@ internal sealed class DetectionWindows
                 n++;
                 continue;
             }
-            int here = 0, carryingHere = 0, carrying = 0;
+            int here = 0, carryingHere = 0;
             for (; n < fires.Length && windowOf[fires[n]] is var next && (next == window || next < 0); n++)
             {
                 if (next < 0)
@@ -82,8 +83,7 @@ internal sealed class DetectionWindows
                 here++;
                 carryingHere += labelOf[fires[n]] == label ? 1 : 0;
             }
-            foreach (var word in words[_start[window].._start[window + 1]])
-                carrying += labelOf[word] == label ? 1 : 0;
+            var carrying = inWindows[_start[window].._start[window + 1]].Count(label);
             var length = _start[window + 1] - _start[window];
             var (first, end) = _sentence[window];
             var inSentence = end - first == length ? carrying : InSentence(window, label);
@@ -112,29 +112,22 @@ internal sealed class DetectionWindows
     /// <summary>Accuracy over draws that are half positive, half negative.</summary>
     private static double Balanced(double saidOfPositives, double saidOfNegatives) => (saidOfPositives + 1 - saidOfNegatives) / 2;
 
-    /// <summary>The words added last are a sentence: cuts them into windows.</summary>
-    private void AddSentence(int first)
+    /// <summary>Cuts the words of a sentence that the task labels into windows.</summary>
+    private void Add(List<int> sentence)
     {
-        for (var at = first; at < _words.Count; at += MostWords)
+        var first = _labelOf.Count;
+        for (var n = 0; n < sentence.Count; n++)
         {
-            var end = Math.Min(_words.Count, at + MostWords);
-            for (var n = at; n < end; n++)
-                _windowOf[_words[n]] = Count;
-            _sentence.Add((first, _words.Count));
-            _start.Add(end);
+            _windowOf[sentence[n]] = Count;
+            _labelOf.Add(_labels.Of[sentence[n]]);
+            if ((n + 1) % MostWords != 0 && n + 1 < sentence.Count)
+                continue;
+            _sentence.Add((first, first + sentence.Count));
+            _start.Add(_labelOf.Count);
         }
     }
 
-    private int LabelAt(int n) => _labels.Of[_words[n]];
-
-    private int InSentence(int window, int label)
-    {
-        var count = 0;
-        ReadOnlySpan<int> labelOf = _labels.Of;
-        foreach (var word in _words.Span[_sentence[window].First.._sentence[window].End])
-            count += labelOf[word] == label ? 1 : 0;
-        return count;
-    }
+    private int InSentence(int window, int label) => _labelOf.Span[_sentence[window].First.._sentence[window].End].Count(label);
 
     /// <summary>
     /// Chance that a window has one of the <paramref name="carrying"/> labels of its sentence when these are dealt out anew: 1 - C(n - m, k) / C(n, k) for k of n words and m
@@ -142,9 +135,11 @@ internal sealed class DetectionWindows
     /// </summary>
     private double Expected(int window, int carrying)
     {
-        var n = _sentence[window].End - _sentence[window].First;
+        var (n, k) = (_sentence[window].End - _sentence[window].First, _start[window + 1] - _start[window]);
+        if (k == n)
+            return carrying > 0 ? 1 : 0;
         var without = 1.0;
-        for (var i = 0; i < _start[window + 1] - _start[window] && without > 0; i++)
+        for (var i = 0; i < k && without > 0; i++)
             without *= Math.Max(0, n - carrying - i) / (double)(n - i);
         return 1 - without;
     }

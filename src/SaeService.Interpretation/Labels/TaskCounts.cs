@@ -8,7 +8,8 @@ internal sealed class TaskCounts
 {
     private readonly Column<double> _expectedMiBits;         // [held-out words + 1] by words fired on; NaN until asked for
     private readonly int[] _ofType;                          // [types], train
-    private readonly Dictionary<long, int> _ofTypeAndLabel = []; // type * K + label, train
+    private readonly int[] _first;                           // [types + 1] into the labels that each type carries on train: most types few
+    private readonly (int Label, int Words)[] _ofTypeAndLabel;
 
     public TaskCounts(LabelledWords words, TaskLabels labels, WordPlaces places, ScratchSpace scratch)
     {
@@ -20,6 +21,7 @@ internal sealed class TaskCounts
         foreach (var type in words.Type)
             types = Math.Max(types, type + 1);
         _ofType = new int[types];
+        var pairs = new Dictionary<long, int>(); // type * K + label
         for (var word = 0; word < words.Count; word++)
         {
             var label = labels.Of[word];
@@ -34,8 +36,14 @@ internal sealed class TaskCounts
             Train[label]++;
             _ofType[words.Type[word]]++;
             var key = (long)words.Type[word] * labels.Names.Length + label;
-            _ofTypeAndLabel[key] = _ofTypeAndLabel.GetValueOrDefault(key) + 1;
+            pairs[key] = pairs.GetValueOrDefault(key) + 1;
         }
+        _first = new int[types + 1];
+        foreach (var key in pairs.Keys)
+            _first[key / labels.Names.Length + 1]++;
+        for (var type = 0; type < types; type++)
+            _first[type + 1] += _first[type];
+        _ofTypeAndLabel = [.. pairs.OrderBy(pair => pair.Key).Select(pair => ((int)(pair.Key % labels.Names.Length), pair.Value))];
         TrainTotal = Train.Sum();
         HeldOutTotal = HeldOut.Sum();
         _expectedMiBits = scratch.New<double>(HeldOutTotal + 1);
@@ -71,6 +79,11 @@ internal sealed class TaskCounts
     public double ContextGain(int type, int label, bool carries)
     {
         var seen = _ofType[type];
-        return seen == 0 ? 0 : (carries ? 1 : 0) - (double)_ofTypeAndLabel.GetValueOrDefault((long)type * Count + label) / seen;
+        if (seen == 0)
+            return 0;
+        var withLabel = 0;
+        foreach (var (carried, times) in _ofTypeAndLabel.AsSpan(_first[type].._first[type + 1]))
+            withLabel += carried == label ? times : 0;
+        return (carries ? 1 : 0) - (double)withLabel / seen;
     }
 }

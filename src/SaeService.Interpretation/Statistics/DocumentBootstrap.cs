@@ -1,4 +1,6 @@
+using System.Numerics.Tensors;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace SaeService.Interpretation.Statistics;
 
@@ -40,14 +42,40 @@ public sealed class DocumentBootstrap
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(perDocument.Length, Documents);
         var sums = new double[Samples];
+        var documents = new int[Documents];
+        var count = 0;
         for (var document = 0; document < Documents; document++)
+            if (perDocument[document] != 0)
+                documents[count++] = document;
+        // Sixteen samples in registers while the documents go by.
+        var sample = 0;
+        for (; sample + 16 <= Samples; sample += 16)
         {
-            var value = perDocument[document];
-            if (value != 0)
-                AddScaled(sums, _multiplicity.AsSpan(document * Samples, Samples), value);
+            Vector256<double> s0 = Vector256<double>.Zero, s1 = s0, s2 = s0, s3 = s0;
+            foreach (var document in documents.AsSpan(0, count))
+            {
+                var scale = Vector256.Create(perDocument[document]);
+                var (low, high) = Vector128.Widen(Vector128.LoadUnsafe(ref _multiplicity[0], (nuint)((document * Samples) + sample)));
+                var (n0, n1) = Vector128.Widen(low);
+                var (n2, n3) = Vector128.Widen(high);
+                s0 += ToDouble(n0) * scale;
+                s1 += ToDouble(n1) * scale;
+                s2 += ToDouble(n2) * scale;
+                s3 += ToDouble(n3) * scale;
+            }
+            s0.CopyTo(sums, sample);
+            s1.CopyTo(sums, sample + 4);
+            s2.CopyTo(sums, sample + 8);
+            s3.CopyTo(sums, sample + 12);
         }
+        for (; sample < Samples; sample++)
+            foreach (var document in documents.AsSpan(0, count))
+                sums[sample] += _multiplicity[document * Samples + sample] * perDocument[document];
         return sums;
     }
+
+    private static Vector256<double> ToDouble(Vector128<uint> counts) =>
+        Avx.IsSupported ? Avx.ConvertToVector256Double(counts.AsInt32()) : Vector256.Create((double)counts[0], counts[1], counts[2], counts[3]);
 
     /// <inheritdoc cref="Sums(ReadOnlySpan{double})"/>
     public double[] Sums(ReadOnlySpan<int> perDocument)
@@ -88,36 +116,20 @@ public sealed class DocumentBootstrap
     /// <summary>The 2.5 and 97.5 percentiles of a statistic's resampled values, interpolated linearly. The argument is left as it is.</summary>
     public static double[] Interval(ReadOnlySpan<double> samples)
     {
-        var sorted = samples.ToArray();
-        Array.Sort(sorted);
-        return [Percentile(sorted, 0.025), Percentile(sorted, 0.975)];
+        var values = samples.ToArray();
+        return [Percentile(values, 0.025), Percentile(values, 0.975)];
     }
 
-    private static double Percentile(double[] sorted, double share)
+    /// <param name="values">Are put into another order.</param>
+    private static double Percentile(Span<double> values, double share)
     {
-        var at = share * (sorted.Length - 1);
+        var at = share * (values.Length - 1);
         var below = (int)at;
-        return below + 1 == sorted.Length ? sorted[below] : sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]);
-    }
-
-    private static void AddScaled(Span<double> sums, ReadOnlySpan<byte> multiplicity, double value)
-    {
-        var sample = 0;
-        var scale = Vector256.Create(value);
-        for (; sample + 16 <= sums.Length; sample += 16)
-        {
-            var (low, high) = Vector128.Widen(Vector128.Create(multiplicity.Slice(sample, 16)));
-            Add(sums[sample..], low, scale);
-            Add(sums[(sample + 8)..], high, scale);
-        }
-        for (; sample < sums.Length; sample++)
-            sums[sample] += multiplicity[sample] * value;
-    }
-
-    private static void Add(Span<double> sums, Vector128<ushort> multiplicity, Vector256<double> scale)
-    {
-        var counts = Vector256.WidenLower(multiplicity.ToVector256Unsafe()).AsInt32();
-        (Vector256.ConvertToDouble(Vector256.WidenLower(counts)) * scale + Vector256.Create<double>(sums)).CopyTo(sums);
-        (Vector256.ConvertToDouble(Vector256.WidenUpper(counts)) * scale + Vector256.Create<double>(sums[4..])).CopyTo(sums[4..]);
+        OrderStatistics.Place(values, below);
+        if (below + 1 == values.Length)
+            return values[below];
+        // What follows in order is the least of what now lies behind it.
+        var next = TensorPrimitives.Min<double>(values[(below + 1)..]);
+        return values[below] + ((at - below) * (next - values[below]));
     }
 }
