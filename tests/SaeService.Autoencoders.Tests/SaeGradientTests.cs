@@ -1,3 +1,4 @@
+using SaeService.TestSupport;
 using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
@@ -81,7 +82,7 @@ public sealed unsafe class SaeGradientTests
             // The second step has no gradient at all: everything moves under its momentum.
             var factor = step == 2 ? 0 : Factor;
             (we.grad, be.grad, wd.grad, bd.grad) = (gWe * factor, gBe * factor, gWd * factor, gBd * factor);
-            oracle.step();
+            Uncollected.Run(() => oracle.step());
             using (torch.no_grad())
                 wd.div_(wd.norm(1, keepdim: true));
             adam.Step(gradient.Gradient, gradient.Touched, factor, Rate, step);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Sample.Training;
+using SaeService.TestSupport;
 using SaeService.Transformers;
 using Xunit;
 using static TorchSharp.torch;
@@ -28,7 +29,7 @@ public sealed class TrainingTests
             foreach (var parameter in new Tensor[] { ours, theirs })
                 (parameter.pow(4).sum() + (parameter * i).sum()).backward();
             step.Step(0.01);
-            library.step();
+            Uncollected.Run(() => library.step());
         }
         Assert.True((ours - theirs).abs().max().item<float>() < 1e-6);
     }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SaeService.Checkpoints;
+using SaeService.TestSupport;
 using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
@@ -113,7 +114,7 @@ public sealed class ForwardTests
             optimizer.zero_grad();
             Loss(backward: true);
             using var scope = torch.NewDisposeScope();
-            optimizer.step();
+            Uncollected.Run(() => optimizer.step());
         }
         var last = Loss(backward: false);
         Assert.InRange(first, 2.5, 3.5); // ln 20 = 3.0

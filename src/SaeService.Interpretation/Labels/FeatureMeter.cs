@@ -151,18 +151,20 @@ internal sealed class FeatureMeter(FeatureMajorCodes positive, FeatureMajorCodes
         var values = positive.Values(feature);
         ReadOnlySpan<int> labelOf = task.Labels.Of;
         ReadOnlySpan<byte> place = places.All;
+        Span<double> strengths = _strengths.Span;
+        Span<int> labels = _labels.Span;
         for (var n = 0; n < fires.Length; n++)
         {
             var label = labelOf[fires[n]];
             if (label < 0 || WordPlaces.IsTrain(place[fires[n]]))
                 continue;
-            (_strengths[count], _labels[count++]) = (values[n], label);
+            (strengths[count], labels[count++]) = (values[n], label);
             table[label]++;
             table[task.Count + label]--;
         }
         if (count < minSupport)
             return null;
-        var strength = NearestNeighbourInformation.Nats(_strengths[..count], _labels[..count], room: _ofLabels, scratch: _ofStrengths) / Math.Log(2);
+        var strength = NearestNeighbourInformation.Nats(strengths[..count], labels[..count], room: _ofLabels, scratch: _ofStrengths) / Math.Log(2);
         return DiscreteInformation.MutualInformationBits(table, 2, task.Count) + (double)count / task.HeldOutTotal * strength;
     }
 

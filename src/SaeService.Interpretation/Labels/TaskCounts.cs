@@ -9,7 +9,7 @@ internal sealed class TaskCounts
     private readonly Column<double> _expectedMiBits;         // [held-out words + 1] by words fired on; NaN until asked for
     private readonly int[] _ofType;                          // [types], train
     private readonly int[] _first;                           // [types + 1] into the labels that each type carries on train: most types few
-    private readonly (int Label, int Words)[] _ofTypeAndLabel;
+    private readonly int[] _labelOfType, _wordsOfLabel;      // one beside the other
 
     public TaskCounts(LabelledWords words, TaskLabels labels, WordPlaces places, ScratchSpace scratch)
     {
@@ -43,7 +43,9 @@ internal sealed class TaskCounts
             _first[key / labels.Names.Length + 1]++;
         for (var type = 0; type < types; type++)
             _first[type + 1] += _first[type];
-        _ofTypeAndLabel = [.. pairs.OrderBy(pair => pair.Key).Select(pair => ((int)(pair.Key % labels.Names.Length), pair.Value))];
+        var inOrder = pairs.OrderBy(pair => pair.Key).ToArray();
+        _labelOfType = Array.ConvertAll(inOrder, pair => (int)(pair.Key % labels.Names.Length));
+        _wordsOfLabel = Array.ConvertAll(inOrder, pair => pair.Value);
         TrainTotal = Train.Sum();
         HeldOutTotal = HeldOut.Sum();
         _expectedMiBits = scratch.New<double>(HeldOutTotal + 1);
@@ -81,9 +83,7 @@ internal sealed class TaskCounts
         var seen = _ofType[type];
         if (seen == 0)
             return 0;
-        var withLabel = 0;
-        foreach (var (carried, times) in _ofTypeAndLabel.AsSpan(_first[type].._first[type + 1]))
-            withLabel += carried == label ? times : 0;
-        return (carries ? 1 : 0) - (double)withLabel / seen;
+        var at = _labelOfType.AsSpan(_first[type].._first[type + 1]).IndexOf(label);
+        return (carries ? 1 : 0) - (double)(at < 0 ? 0 : _wordsOfLabel[_first[type] + at]) / seen;
     }
 }

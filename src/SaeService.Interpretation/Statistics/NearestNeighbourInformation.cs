@@ -16,28 +16,35 @@ public sealed class NearestNeighbourInformation
     private readonly int[] _neighbours; // [classes]
     private readonly double _labels;    // N · the terms that no dimension changes
 
-    /// <param name="labels">At or above 0. Labels that occur once are left out. [N]</param>
+    /// <param name="labels">From 0, with few gaps. Labels that occur once are left out. [N]</param>
     /// <param name="k">Neighbours.</param>
     /// <param name="room">Of at least N, and nobody else's meanwhile; default: its own.</param>
     public NearestNeighbourInformation(ReadOnlySpan<int> labels, int k = 3, LabelRoom? room = null)
     {
         _room = room ?? new LabelRoom(labels.Length, ScratchSpace.Heap);
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        var counts = new SortedDictionary<int, int>();
+        var most = -1;
         foreach (var label in labels)
-            counts[label] = counts.GetValueOrDefault(label) + 1;
-        var classOf = new Dictionary<int, int>();
-        foreach (var (label, count) in counts)
-            if (count > 1)
-                classOf.Add(label, classOf.Count);
+            most = Math.Max(most, label);
+        var counts = new int[most + 1];
+        foreach (var label in labels)
+            counts[label]++;
+        // Classes are the labels that occur more than once, in their order.
+        var classOf = new int[counts.Length];
+        var classes = 0;
+        for (var label = 0; label < counts.Length; label++)
+            classOf[label] = counts[label] > 1 ? classes++ : -1;
+        Span<int> rows = _room.Rows.Span, classOfRow = _room.Classes.Span;
         for (var i = 0; i < labels.Length; i++)
-            if (classOf.TryGetValue(labels[i], out var c))
-                (_room.Rows[_count], _room.Classes[_count++]) = (i, c);
-        _start = new int[classOf.Count + 1];
-        _neighbours = new int[classOf.Count];
-        foreach (var (label, c) in classOf)
+            if (classOf[labels[i]] is >= 0 and var c)
+                (rows[_count], classOfRow[_count++]) = (i, c);
+        _start = new int[classes + 1];
+        _neighbours = new int[classes];
+        for (var label = 0; label < counts.Length; label++)
         {
-            var count = counts[label];
+            var (c, count) = (classOf[label], counts[label]);
+            if (c < 0)
+                continue;
             _start[c + 1] = _start[c] + count;
             _neighbours[c] = Math.Min(k, count - 1);
             _labels += count * (_room.Digamma[_neighbours[c]] - _room.Digamma[count]);
@@ -66,9 +73,11 @@ public sealed class NearestNeighbourInformation
         if (n == 0)
             return 0;
         Span<double> values = scratch.Values[..n];
-        Span<int> classes = scratch.Classes[..n], places = scratch.Places[..n];
+        Span<int> classes = scratch.Classes[..n], places = scratch.Places[..n], rows = _room.Rows[..n];
+        ReadOnlySpan<double> digamma = _room.Digamma.Span;
+        _room.Classes[..n].CopyTo(classes);
         for (var i = 0; i < n; i++)
-            (values[i], classes[i]) = (x[_room.Rows[i]], _room.Classes[i]);
+            values[i] = x[rows[i]];
         values.Sort(classes);
         var next = _start.AsSpan(0, _neighbours.Length).ToArray();
         for (var i = 0; i < n; i++)
@@ -83,7 +92,7 @@ public sealed class NearestNeighbourInformation
                 var distance = KthDistance(values, group, i, _neighbours[c]);
                 // Nearer than, not as near as; zero is as small as a distance gets.
                 var radius = distance == 0 ? 0 : Math.BitDecrement(distance);
-                within += _room.Digamma[CountWithin(values, group[i], radius)];
+                within += digamma[CountWithin(values, group[i], radius)];
             }
         }
         return Math.Max(0, (_labels - within) / n);
@@ -103,9 +112,20 @@ public sealed class NearestNeighbourInformation
     /// <summary>How many values lie within <paramref name="radius"/> of the one at <paramref name="at"/>, itself included.</summary>
     private static int CountWithin(ReadOnlySpan<double> values, int at, double radius)
     {
-        // The distance itself is compared, not centre ± radius: rounding would otherwise decide ties.
+        // The distance itself is compared, not centre ± radius: rounding would otherwise decide ties. Few lie within, as a rule, so the search doubles its steps from the
+        // centre before it halves them.
         var centre = values[at];
         int low = 0, high = at;
+        for (var step = 1; high > 0; step *= 2)
+        {
+            var next = Math.Max(0, high - step);
+            if (centre - values[next] > radius)
+            {
+                low = next + 1;
+                break;
+            }
+            high = next;
+        }
         while (low < high)
         {
             var middle = (low + high) / 2;
@@ -116,6 +136,16 @@ public sealed class NearestNeighbourInformation
         }
         var first = low;
         (low, high) = (at + 1, values.Length);
+        for (var step = 1; low < high; step *= 2)
+        {
+            var next = Math.Min(values.Length - 1, low + step - 1);
+            if (values[next] - centre > radius)
+            {
+                high = next;
+                break;
+            }
+            low = next + 1;
+        }
         while (low < high)
         {
             var middle = (low + high) / 2;

@@ -1,3 +1,4 @@
+using SaeService.TestSupport;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -31,7 +32,9 @@ internal sealed class DenseOracle : IDisposable
     public Dictionary<string, Tensor> Gradients => new() { ["W_enc"] = _we.grad!, ["b_enc"] = _be.grad!, ["W_dec"] = _wd.grad!, ["b_dec"] = _bd.grad! };
     public Dictionary<string, Tensor> Parameters => new() { ["W_enc"] = _we, ["b_enc"] = _be, ["W_dec"] = _wd, ["b_dec"] = _bd };
 
-    public void Differentiate(Tensor x, double variance, int[] dead)
+    public void Differentiate(Tensor x, double variance, int[] dead) => Uncollected.Run(() => Derive(x, variance, dead));
+
+    private void Derive(Tensor x, double variance, int[] dead)
     {
         foreach (var p in Parameters.Values)
             ((Parameter)p).grad = null;
@@ -64,10 +67,12 @@ internal sealed class DenseOracle : IDisposable
         loss.backward();
     }
 
-    public void Step(Tensor x, double variance, int[] dead, double rate)
+    public void Step(Tensor x, double variance, int[] dead, double rate) => Uncollected.Run(() => Take(x, variance, dead, rate));
+
+    private void Take(Tensor x, double variance, int[] dead, double rate)
     {
         using var scope = NewDisposeScope();
-        Differentiate(x, variance, dead);
+        Derive(x, variance, dead);
         using var _ = no_grad();
         _wd.grad!.sub_((_wd.grad * _wd).sum(1, keepdim: true) * _wd);
         Norm = Math.Sqrt(Gradients.Values.Sum(g => (double)g.square().sum().item<float>()));
