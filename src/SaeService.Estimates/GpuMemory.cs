@@ -15,7 +15,8 @@ internal static class GpuMemory
     public static Dictionary<StageKind, long> Of(JobSize size, WorkerShape worker)
     {
         var (mode, trained) = (size.Request.Mode!, DeviceMemory.Training(JobShapes.ComparableSae(size)));
-        var (model, vocabulary, length) = (size.Model.Parameters * worker.BytesPerParameter, (long)size.Model.VocabularySize, size.Request.ContextLength!.Value);
+        var model = (long)((double)size.Model.Parameters * worker.BytesPerParameter * JobShapes.ModelShare(size, worker));
+        var (vocabulary, length) = ((long)size.Model.VocabularySize, size.Request.ContextLength!.Value);
         var captured = model + (long)PassMemory.OfCapture(size.Model.DModel, length, worker);
         var of = new Dictionary<StageKind, long>
         {

@@ -47,6 +47,15 @@ internal static class JobShapes
     /// <summary>What is on the disk of them.</summary>
     public static double Filed(double bytes, int columns) => columns * bytes - Held(bytes, columns);
 
+    /// <summary>What is held at a time of a model's weights: all, or, where a worker may not hold as many, the embedding twice at most, and a block.</summary>
+    public static double ModelShare(JobSize size, WorkerShape worker)
+    {
+        if ((double)size.Model.Parameters * worker.BytesPerParameter <= worker.MaxModelBytes)
+            return 1;
+        var outside = 2.0 * size.Model.VocabularySize * size.Model.DModel;
+        return Math.Min(1, (outside + (size.Model.Parameters - outside) / size.Model.Blocks) / size.Model.Parameters);
+    }
+
     public static double ProbeWords(JobSize size) => Math.Min(size.Request.Information!.MaxTrainWords!.Value, TrainShare * size.Words);
 
     /// <summary>Tokens without those of text that has no labels.</summary>

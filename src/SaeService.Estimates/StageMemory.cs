@@ -80,11 +80,7 @@ internal static class StageMemory
         if (worker.OnGpu)
             return 0;
         double computed = (double)size.Model.Parameters * worker.BytesPerParameter, stored = size.Model.WeightBytes ?? computed;
-        var held = stored == computed ? computed : computed + stored;
-        if (computed <= worker.MaxModelBytes)
-            return held;
-        var outside = 2.0 * size.Model.VocabularySize * size.Model.DModel;
-        return held * Math.Min(1, (outside + (size.Model.Parameters - outside) / size.Model.Blocks) / size.Model.Parameters);
+        return (stored == computed ? computed : computed + stored) * JobShapes.ModelShare(size, worker);
     }
 
     /// <summary>

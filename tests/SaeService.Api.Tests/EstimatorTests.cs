@@ -86,6 +86,8 @@ public sealed class EstimatorTests
         var parts = estimate.Parts!.GpuMemoryBytes!;
         Assert.Equal(["capture", "control", "dictionaries", "label", "permuted", "permuted_capture", "runtime", "train", "untrained", "untrained_capture"], parts.Keys.Order());
         Assert.Equal(2L * 500_000_000 + (long)PassMemory.OfCapture(256, 128, gpu), parts["capture"]);
+        var blockByBlock = JobEstimator.Of(size, gpu with { MaxModelBytes = 1_000_000 }).Parts!.GpuMemoryBytes!["capture"];
+        Assert.InRange(parts["capture"] - blockByBlock, 2L * 500_000_000 * 2 / 3, 2L * 500_000_000 * 3 / 4);
         // Parameters, gradient and two moments of [2048, 256] twice, and what a step computes beside them.
         Assert.InRange(parts["train"], 4L * 2 * 4 * 2048 * 256, 4L * 2 * 4 * 2048 * 256 + (1L << 29));
         Assert.Equal(estimate.GpuMemoryBytes, parts["runtime"] + parts.Where(x => x.Key != "runtime").Max(x => x.Value));
