@@ -217,33 +217,10 @@ public static class MatchedCodes
         return (at, values);
     }
 
-    /// <summary>The <paramref name="rank"/>-th highest of <paramref name="values"/>, which are reordered (Hoare's selection).</summary>
+    /// <summary>The <paramref name="rank"/>-th highest of <paramref name="values"/>, which are reordered.</summary>
     private static float Select(Span<float> values, int rank)
     {
-        int low = 0, high = values.Length - 1, target = rank - 1;
-        while (low < high)
-        {
-            var pivot = values[low + (high - low) / 2];
-            int i = low, j = high;
-            while (i <= j)
-            {
-                while (values[i] > pivot)
-                    i++;
-                while (values[j] < pivot)
-                    j--;
-                if (i > j)
-                    break;
-                (values[i], values[j]) = (values[j], values[i]);
-                i++;
-                j--;
-            }
-            if (target <= j)
-                high = j;
-            else if (target >= i)
-                low = i;
-            else
-                break;
-        }
-        return values[target];
+        OrderStatistics.Place(values, values.Length - rank);
+        return values[^rank];
     }
 }
