@@ -136,14 +136,15 @@ internal static unsafe class RowKernel
     }
 
     /// <summary>
-    /// Rounds <paramref name="factor"/> x to 16-bit integers and writes them as pairs, <paramref name="step"/> apart.
+    /// Rounds <paramref name="factor"/> x to 16-bit integers and writes them as pairs, <paramref name="step"/> apart: of each eight pairs four to
+    /// <paramref name="first"/> and four to <paramref name="second"/>.
     /// </summary>
     /// <param name="scale">1 / factor.</param>
     /// <returns>sum (x - scale q)²</returns>
-    public static float Quantise(float* x, float factor, float scale, int* pairs, int step, int d)
+    public static float Quantise(float* x, float factor, float scale, int* first, int* second, int step, int d)
     {
         V f = Vector256.Create(factor), s = Vector256.Create(scale), error = V.Zero;
-        var rounded = stackalloc int[16];
+        var pairs = stackalloc int[8];
         for (var j = 0; j < d; j += 16)
         {
             V x0 = Vector256.Load(x + j), x1 = Vector256.Load(x + j + 8);
@@ -151,10 +152,12 @@ internal static unsafe class RowKernel
             V e0 = Vector256.FusedMultiplyAdd(-q0, s, x0), e1 = Vector256.FusedMultiplyAdd(-q1, s, x1);
             error = Vector256.FusedMultiplyAdd(e0, e0, error);
             error = Vector256.FusedMultiplyAdd(e1, e1, error);
-            Vector256.ConvertToInt32(q0).Store(rounded);
-            Vector256.ConvertToInt32(q1).Store(rounded + 8);
-            for (var i = 0; i < 16; i += 2, pairs += step)
-                *pairs = (rounded[i] & 0xFFFF) | rounded[i + 1] << 16;
+            Vector256.NarrowWithSaturation(Vector256.ConvertToInt32(q0), Vector256.ConvertToInt32(q1)).AsInt32().Store(pairs);
+            for (var i = 0; i < 4; i++, first += step, second += step)
+            {
+                *first = pairs[i];
+                *second = pairs[i + 4];
+            }
         }
         return Sum(error);
     }

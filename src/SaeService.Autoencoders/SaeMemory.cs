@@ -75,8 +75,10 @@ public static class SaeMemory
     // Each thread's packed rows and their candidates.
     private static long Scratch(long d, int k, int threads, long batch)
     {
-        var rows = Math.Min(TopKEncoder.BlockBytes / ComponentBytes / d, batch / (4 * threads) + 8);
-        return threads * rows * (d * ComponentBytes + Screens.Candidates.CapacityFor(k) * 2L * sizeof(int));
+        // Of rows in 16 bits there are sums too, three for each four parts: see Strassen.
+        var ofRow = Screens.Screen.Fastest == "float" ? sizeof(float) * d : sizeof(short) * d * 7 / 4;
+        var rows = Math.Min(TopKEncoder.BlockBytes / ofRow, batch / (4 * threads) + 8);
+        return threads * rows * (ofRow + Screens.Candidates.CapacityFor(k) * 2L * sizeof(int));
     }
 
     private static int ComponentBytes => Screens.Screen.Fastest == "float" ? sizeof(float) : sizeof(short);

@@ -15,11 +15,9 @@ namespace SaeService.Autoencoders;
 internal sealed unsafe class TopKEncoder
 {
     /// <summary>Of packed rows that a lane has at a time, and rows whose pre-activations it writes where nothing is screened.</summary>
-    public const int BlockBytes = 384 << 10, DenseRows = 32;
+    public const int BlockBytes = 704 << 10, DenseRows = 32;
 
     private const int GroupBytes = 64 << 10;   // of weights that stay in the second-level cache while those rows go by
-    // Where one latent in fewer is kept, every look at a tile finds candidates: so few rows then that what they are written to stays in the first-level cache.
-    private const int OftenShare = 128, OftenBlockBytes = 48 << 10;
     private readonly int d, k, maxRows, maxLatents;
     private readonly Lanes lanes;
     private Screen? madeScreen;
@@ -32,8 +30,7 @@ internal sealed unsafe class TopKEncoder
 
     private sealed class Scratch(int rows, Screen screen, int k)
     {
-        public readonly AlignedBuffer<byte> Packed = new((long)rows * screen.RowBytes);   // [tiles][rows of a tile, packed]
-        public readonly AlignedBuffer<float> Tile = new(screen.TileRows * screen.TileLatents);
+        public readonly AlignedBuffer<byte> Packed = new(screen.BlockBytes(screen.TilesOf(rows)));
         public readonly AlignedBuffer<int> Row = new(rows), Again = new(rows);
         public readonly AlignedBuffer<float> Guess = new(rows);
         public readonly Candidates Candidates = new(rows, k);
@@ -102,9 +99,7 @@ internal sealed unsafe class TopKEncoder
             EncodeDense(x, rows, result);
             return;
         }
-        var bytes = (long)k * OftenShare > latents ? OftenBlockBytes : BlockBytes;
-        var most = Math.Max(4, bytes / Screening.RowBytes / Screening.TileRows) * Screening.TileRows;
-        var size = (Math.Min(most, (rows + 4 * lanes.Count - 1) / (4 * lanes.Count)) + Screening.TileRows - 1) / Screening.TileRows * Screening.TileRows;
+        var size = Math.Min(Screening.TilesOf((rows + (4 * lanes.Count) - 1) / (4 * lanes.Count)), Screening.TilesWithin(BlockBytes)) * Screening.TileRows;
         lanes.For((rows + size - 1) / size, (block, lane) =>
         {
             var mine = scratch[lane] is { } s && s.Row.Length >= size ? s : scratch[lane] = new(size, Screening, k);
@@ -128,19 +123,16 @@ internal sealed unsafe class TopKEncoder
     /// <returns>How many rows (listed in <see cref="Scratch.Again"/>) had fewer than k values above a guessed threshold.</returns>
     private int Block(float* x, Scratch s, int* rowIds, int count, ActiveRows result, bool guessed)
     {
-        int tileRows = Screening.TileRows, tileLatents = Screening.TileLatents, tiles = (count + tileRows - 1) / tileRows, tileBytes = tileRows * Screening.RowBytes;
-        for (var i = 0; i < tiles * tileRows; i++)
+        var tiles = Screening.TilesOf(count);
+        for (var i = 0; i < tiles * Screening.TileRows; i++)
         {
-            var bound = Screening.PackRow(i < count ? x + (long)rowIds[i] * d : null, s.Packed.Pointer + (long)(i / tileRows) * tileBytes, i % tileRows);
+            var bound = Screening.PackRow(i < count ? x + (long)rowIds[i] * d : null, s.Packed.Pointer, tiles, i);
             if (i < count)
                 s.Candidates.Clear(i, s.Guess.Pointer[i], bound);
         }
+        Screening.Packed(s.Packed.Pointer, tiles);
         for (var panel = 0; panel < Screening.Panels; panel++)
-            for (var t = 0; t < tiles; t++)
-            {
-                Screening.Multiply(s.Packed.Pointer + (long)t * tileBytes, panel, s.Tile.Pointer);
-                s.Candidates.Scan(s.Tile.Pointer, t * tileRows, Math.Min(tileRows, count - (t * tileRows)), panel * tileLatents, tileLatents);
-            }
+            Screening.Sift(s.Packed.Pointer, tiles, count, panel, s.Candidates);
         var again = 0;
         for (var i = 0; i < count; i++)
         {

@@ -11,7 +11,7 @@ public sealed unsafe class Int16TileTests
     [InlineData(2)]
     [InlineData(16)]
     [InlineData(386)]
-    public void A_tile_is_the_sum_of_its_products(int d)
+    public void A_tile_is_what_it_starts_from_and_the_sum_of_its_products(int d)
     {
         Assert.SkipUnless(Avx2.IsSupported, "the processor has no AVX2");
         Check(d, 6, 16, &Int16Tile.Multiply6x16);
@@ -19,7 +19,7 @@ public sealed unsafe class Int16TileTests
             Check(d, 8, 32, &Int16Tile.Multiply8x32);
     }
 
-    private static void Check(int d, int rows, int latents, delegate*<int*, int*, int, int*, void> multiply)
+    private static void Check(int d, int rows, int latents, delegate*<int*, int*, int, int*, int*, void> multiply)
     {
         var random = new Random(d);
         // As large as the screen's scaling lets them be together: no sum may overflow.
@@ -29,11 +29,13 @@ public sealed unsafe class Int16TileTests
         var packedW = new AlignedBuffer<short>((long)latents * d);
         Fill(x, packedX, rows);
         Fill(w, packedW, latents);
-        var tile = new AlignedBuffer<int>(rows * latents);
-        multiply((int*)packedX.Pointer, (int*)packedW.Pointer, d / 2, tile.Pointer);
+        var (start, tile) = (new AlignedBuffer<int>(rows * latents), new AlignedBuffer<int>(rows * latents));
+        foreach (ref var sum in start.Span)
+            sum = random.Next(-1000, 1000);
+        multiply((int*)packedX.Pointer, (int*)packedW.Pointer, d / 2, start.Pointer, tile.Pointer);
         for (var r = 0; r < rows; r++)
             for (var c = 0; c < latents; c++)
-                Assert.Equal(Enumerable.Range(0, d).Sum(j => x[r, j] * w[c, j]), tile.Span[(r * latents) + c]);
+                Assert.Equal(start.Span[(r * latents) + c] + Enumerable.Range(0, d).Sum(j => x[r, j] * w[c, j]), tile.Span[(r * latents) + c]);
 
         // [pairs][count] of pairs
         void Fill(short[,] values, AlignedBuffer<short> packed, int count)

@@ -137,6 +137,11 @@ public sealed unsafe class TopKEncoderTests
         float Random(int seed, int i, int j) => (float)CounterRandom.Normal(CounterRandom.Key(seed, 9, (ulong)i), (ulong)j);
         yield return ("random", 100, 700, 8, 50, (f, j) => Random(1, f, j), f => 0.1f * Random(2, f, 0), (i, j) => Random(3, i, j));
         yield return ("more kept than not", 40, 90, 64, 30, (f, j) => Random(1, f, j), _ => 0, (i, j) => Random(3, i, j));
+        // Each a little above what the threshold has risen to: a limit of integers that is only a little too high lets none of them pass.
+        yield return ("slowly rising", 64, 3000, 16, 20, (f, j) => (1 + f * 1e-5f) * MathF.Abs(Random(1, 0, j)), _ => 0, (i, j) => MathF.Abs(Random(3, i, j)));
+        yield return ("slowly rising on a bias", 64, 3000, 16, 20, (f, j) => (1 + f * 1e-5f) * MathF.Abs(Random(1, 0, j)), _ => -20, (i, j) => MathF.Abs(Random(3, i, j)));
+        yield return ("rising by bias", 64, 3000, 16, 20, (_, j) => MathF.Abs(Random(1, 0, j)), f => 20 + f * 1e-4f, (i, j) => MathF.Abs(Random(3, i, j)));
+        yield return ("one component of nearly all", 64, 3000, 16, 20, (f, j) => Random(1, f, j) * (j == 5 ? 100 : 1), _ => 0, (i, j) => Random(3, i, j) * (j == 5 ? 100 : 1));
         yield return ("near ties", 64, 900, 16, 20, (_, j) => Random(1, 0, j), f => f % 7 * 1e-7f, (i, j) => Random(3, i, j));
         yield return ("each latent five times", 64, 1000, 12, 20, (f, j) => Random(1, f / 5, j), _ => 0, (i, j) => Random(3, i, j));
         yield return ("all latents alike", 16, 3000, 5, 7, (_, j) => j, _ => 1, (i, j) => i + j);

@@ -1,7 +1,5 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace SaeService.Autoencoders.Screens;
 
@@ -24,7 +22,7 @@ internal sealed unsafe class Candidates
         _values = new((long)rows * _capacity);
         _latents = new((long)rows * _capacity);
         _counts = new(rows);
-        _thresholds = new(rows);
+        _thresholds = new(rows + Vector256<float>.Count);   // which are read eight at a time
         _bounds = new(rows);
     }
 
@@ -53,39 +51,27 @@ internal sealed unsafe class Candidates
         _thresholds.Pointer[row] = float.PositiveInfinity;
     }
 
-    /// <summary>Looks at a tile of <paramref name="rows"/> rows by <paramref name="latents"/> (a multiple of 16) latents.</summary>
-    public void Scan(float* tile, int firstRow, int rows, int firstLatent, int latents)
+    /// <summary>[rows]: what a screened value must be above to be looked at.</summary>
+    public float* Thresholds => _thresholds.Pointer;
+
+    /// <summary>Looks at sixteen screened values of a row, of the latents from <paramref name="firstLatent"/> on.</summary>
+    public void Look(int row, Vector256<float> low, Vector256<float> high, int firstLatent)
     {
-        var eight = Vector256.Create(0, 1, 2, 3, 4, 5, 6, 7);
-        for (var row = firstRow; row < firstRow + rows; row++)
-            for (var c = 0; c < latents; c += 16, tile += 16)
-            {
-                var threshold = Vector256.Create(_thresholds.Pointer[row]);
-                Vector256<float> low = Vector256.Load(tile), high = Vector256.Load(tile + 8);
-                uint ofLow = Vector256.GreaterThan(low, threshold).ExtractMostSignificantBits(), ofHigh = Vector256.GreaterThan(high, threshold).ExtractMostSignificantBits();
-                if ((ofLow | ofHigh) == 0)
-                    continue;
-                var n = _counts.Pointer[row];
-                var values = _values.Pointer + ((long)row * _capacity);
-                var ofRow = _latents.Pointer + ((long)row * _capacity);
-                // The truth is only asked for above 0, to which what lies below is nearer than it seems; and numbers from 0 up order as their bits do.
-                if (Avx2.IsSupported)
-                {
-                    var first = eight + Vector256.Create(firstLatent + c);
-                    n += Sieve.Put(Vector256.Max(low, Vector256<float>.Zero), first, ofLow, values + n, ofRow + n);
-                    n += Sieve.Put(Vector256.Max(high, Vector256<float>.Zero), first + Vector256.Create(8), ofHigh, values + n, ofRow + n);
-                }
-                else
-                    for (var above = ofLow | ofHigh << 8; above != 0; above &= above - 1)
-                    {
-                        var column = BitOperations.TrailingZeroCount(above);
-                        values[n] = MathF.Max(0, tile[column]);
-                        ofRow[n++] = firstLatent + c + column;
-                    }
-                _counts.Pointer[row] = n;
-                if (n > _capacity - Room)
-                    Narrow(row, exactly: false);
-            }
+        var threshold = Vector256.Create(_thresholds.Pointer[row]);
+        uint ofLow = Vector256.GreaterThan(low, threshold).ExtractMostSignificantBits(), ofHigh = Vector256.GreaterThan(high, threshold).ExtractMostSignificantBits();
+        if ((ofLow | ofHigh) == 0)
+            return;
+        var n = _counts.Pointer[row];
+        var values = _values.Pointer + ((long)row * _capacity) + n;
+        var latents = _latents.Pointer + ((long)row * _capacity) + n;
+        // The truth is only asked for above 0, to which what lies below is nearer than it seems; and numbers from 0 up order as their bits do.
+        (low, high) = (Vector256.Max(low, Vector256<float>.Zero), Vector256.Max(high, Vector256<float>.Zero));
+        var first = Vector256.Create(0, 1, 2, 3, 4, 5, 6, 7) + Vector256.Create(firstLatent);
+        var some = Sieve.Put(low, first, ofLow, values, latents);
+        some += Sieve.Put(high, first + Vector256.Create(8), ofHigh, values + some, latents + some);
+        _counts.Pointer[row] = n += some;
+        if (n > _capacity - Room)
+            Narrow(row, exactly: false);
     }
 
     /// <summary>Leaves what may be among the k largest; false where there was too much of that to keep, so that latents are missing.</summary>

@@ -9,7 +9,8 @@ internal sealed unsafe class FloatScreen(int d, int maxLatents) : Screen(d, maxL
 {
     private readonly AlignedBuffer<float> _panels = new((long)(maxLatents + 15) / 16 * 16 * d); // [panels][d][16]
 
-    public override int RowBytes => D * sizeof(float);
+    // [tiles][d][tileRows]
+    public override long BlockBytes(int tiles) => (long)tiles * TileRows * D * sizeof(float);
 
     // A chain over d here; a chain over d / 16, the sum of the sixteen chains and the bias there.
     protected override int RoundedProducts => D + (D / 16) + 16;
@@ -17,7 +18,24 @@ internal sealed unsafe class FloatScreen(int d, int maxLatents) : Screen(d, maxL
     protected override (float Norm, float Error) PackLatent(float* w, int panel, int column) =>
         Copy(w, _panels.Pointer + (long)panel * TileLatents * D + column, TileLatents);
 
-    protected override (float Norm, float Error) PackRowInto(float* x, byte* tile, int at) => Copy(x, (float*)tile + at, TileRows);
+    protected override (float Norm, float Error) PackRowInto(float* x, byte* block, int tiles, int row)
+    {
+        var (tile, at) = Math.DivRem(row, TileRows);
+        return Copy(x, Tile(block, tile) + at, TileRows);
+    }
+
+    public override void Sift(byte* block, int tiles, int rows, int panel, Candidates candidates)
+    {
+        var values = stackalloc float[TileRows * TileLatents];
+        for (var tile = 0; tile < tiles; tile++)
+        {
+            Multiply(Tile(block, tile), panel, values);
+            for (var r = 0; r < Math.Min(TileRows, rows - (tile * TileRows)); r++)
+                candidates.Look(tile * TileRows + r, Vector256.Load(values + (r * TileLatents)), Vector256.Load(values + (r * TileLatents) + 8), panel * TileLatents);
+        }
+    }
+
+    private float* Tile(byte* block, int tile) => (float*)block + ((long)tile * TileRows * D);
 
     private (float Norm, float Error) Copy(float* x, float* target, int step)
     {
@@ -29,10 +47,11 @@ internal sealed unsafe class FloatScreen(int d, int maxLatents) : Screen(d, maxL
         return (square >= SmallestSquare ? MathF.Sqrt(square) : RowKernel.MaxAbs(x, D) * MathF.Sqrt(D), 0);
     }
 
+    /// <summary>tile[r, c] = nearly ⟨row r, latent c of the panel⟩ + bias.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Multiply(byte* rows, int panel, float* tile)
+    private void Multiply(float* x, int panel, float* tile)
     {
-        float* x = (float*)rows, w = _panels.Pointer + (long)panel * TileLatents * D, bias = Bias.Pointer + panel * TileLatents;
+        float* w = _panels.Pointer + (long)panel * TileLatents * D, bias = Bias.Pointer + panel * TileLatents;
         V a0 = Vector128.Load(bias), b0 = Vector128.Load(bias + 4), c0 = Vector128.Load(bias + 8), d0 = Vector128.Load(bias + 12);
         V a1 = a0, b1 = b0, c1 = c0, d1 = d0, a2 = a0, b2 = b0, c2 = c0, d2 = d0, a3 = a0, b3 = b0, c3 = c0, d3 = d0;
         for (var j = 0; j < D; j++, x += 4, w += 16)

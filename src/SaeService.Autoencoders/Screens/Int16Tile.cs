@@ -5,21 +5,24 @@ using System.Runtime.Intrinsics.X86;
 namespace SaeService.Autoencoders.Screens;
 
 /// <summary>
-/// Register-blocked products of 16-bit integers: tile[r, c] = sum over the pairs j of x[j, r] w[j, c], each pair multiplied and its two products
-/// added to 32 bits in one instruction. The tile stays in registers over the whole sum; every pair of x is broadcast once, every vector of w
-/// loaded once. No calls inside: a call would spill the accumulators. The sums are those of integers: any order gives the same.
+/// Register-blocked products of 16-bit integers: tile[r, c] = start[r, c] + sum over the pairs j of x[j, r] w[j, c], each pair multiplied and its two
+/// products added to 32 bits in one instruction. The tile stays in registers over the whole sum; every pair of x is broadcast once, every vector of w
+/// loaded once. No calls inside: a call would spill the accumulators. The sums are those of integers modulo 2^32: any order gives the same.
 /// </summary>
 internal static unsafe class Int16Tile
 {
     /// <param name="x">[pairs, 8]</param>
     /// <param name="w">[pairs, 32]</param>
-    /// <param name="pairs">d / 2</param>
-    /// <param name="tile">[8, 32]</param>
+    /// <param name="pairs">How many.</param>
+    /// <param name="start">[8, 32]</param>
+    /// <param name="tile">[8, 32]; may be <paramref name="start"/>.</param>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply8x32(int* x, int* w, int pairs, int* tile)
+    public static void Multiply8x32(int* x, int* w, int pairs, int* start, int* tile)
     {
-        Vector512<int> a0 = Vector512<int>.Zero, b0 = a0, a1 = a0, b1 = a0, a2 = a0, b2 = a0, a3 = a0, b3 = a0;
-        Vector512<int> a4 = a0, b4 = a0, a5 = a0, b5 = a0, a6 = a0, b6 = a0, a7 = a0, b7 = a0;
+        Vector512<int> a0 = Vector512.Load(start), b0 = Vector512.Load(start + 16), a1 = Vector512.Load(start + 32), b1 = Vector512.Load(start + 48);
+        Vector512<int> a2 = Vector512.Load(start + 64), b2 = Vector512.Load(start + 80), a3 = Vector512.Load(start + 96), b3 = Vector512.Load(start + 112);
+        Vector512<int> a4 = Vector512.Load(start + 128), b4 = Vector512.Load(start + 144), a5 = Vector512.Load(start + 160), b5 = Vector512.Load(start + 176);
+        Vector512<int> a6 = Vector512.Load(start + 192), b6 = Vector512.Load(start + 208), a7 = Vector512.Load(start + 224), b7 = Vector512.Load(start + 240);
         for (var j = 0; j < pairs; j++, x += 8, w += 32)
         {
             Vector512<short> p = Vector512.Load(w).AsInt16(), q = Vector512.Load(w + 16).AsInt16(), r;
@@ -39,12 +42,15 @@ internal static unsafe class Int16Tile
 
     /// <param name="x">[pairs, 6]</param>
     /// <param name="w">[pairs, 16]</param>
-    /// <param name="pairs">d / 2</param>
-    /// <param name="tile">[6, 16]</param>
+    /// <param name="pairs">How many.</param>
+    /// <param name="start">[6, 16]</param>
+    /// <param name="tile">[6, 16]; may be <paramref name="start"/>.</param>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply6x16(int* x, int* w, int pairs, int* tile)
+    public static void Multiply6x16(int* x, int* w, int pairs, int* start, int* tile)
     {
-        Vector256<int> a0 = Vector256<int>.Zero, b0 = a0, a1 = a0, b1 = a0, a2 = a0, b2 = a0, a3 = a0, b3 = a0, a4 = a0, b4 = a0, a5 = a0, b5 = a0;
+        Vector256<int> a0 = Vector256.Load(start), b0 = Vector256.Load(start + 8), a1 = Vector256.Load(start + 16), b1 = Vector256.Load(start + 24);
+        Vector256<int> a2 = Vector256.Load(start + 32), b2 = Vector256.Load(start + 40), a3 = Vector256.Load(start + 48), b3 = Vector256.Load(start + 56);
+        Vector256<int> a4 = Vector256.Load(start + 64), b4 = Vector256.Load(start + 72), a5 = Vector256.Load(start + 80), b5 = Vector256.Load(start + 88);
         for (var j = 0; j < pairs; j++, x += 6, w += 16)
         {
             Vector256<short> p = Vector256.Load(w).AsInt16(), q = Vector256.Load(w + 8).AsInt16(), r;

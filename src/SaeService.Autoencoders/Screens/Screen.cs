@@ -33,8 +33,13 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
     /// <summary>[panels * tileLatents]; -infinity where there is no latent.</summary>
     protected AlignedBuffer<float> Bias { get; } = new((long)(maxLatents + tileLatents - 1) / tileLatents * tileLatents);
 
-    /// <summary>What a packed row takes.</summary>
-    public abstract int RowBytes { get; }
+    /// <summary>What a block of so many tiles of packed rows takes, with what is made of them on the way.</summary>
+    public abstract long BlockBytes(int tiles);
+
+    public int TilesOf(int rows) => (rows + TileRows - 1) / TileRows;
+
+    /// <summary>Tiles of a block that takes no more than so much; at least 1.</summary>
+    public int TilesWithin(long bytes) => (int)Math.Max(1, (bytes - BlockBytes(0)) / (BlockBytes(1) - BlockBytes(0)));
 
     /// <summary>The fastest that this processor has, or one by name: <c>int16x512</c>, <c>int16x256</c>, <c>float</c>.</summary>
     public static Screen Create(int d, int maxLatents, string? name = null) => (name ?? Fastest) switch
@@ -66,6 +71,7 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
                     (norm, error) = (MathF.Max(norm, n), MathF.Max(error, e));
                 }
                 _ofPanel[panel] = (norm, error);
+                PackedPanel(panel);
             }
         });
         (_maxNorm, _maxError, _maxBias) = (0, 0, 0);
@@ -81,16 +87,22 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
     /// <returns>At least ‖w‖, and at least ‖w - its packed form‖.</returns>
     protected abstract (float Norm, float Error) PackLatent(float* w, int panel, int column);
 
-    /// <summary>Packs row <paramref name="at"/> of a tile.</summary>
+    /// <summary>All latents of a panel are packed, those that are not there too.</summary>
+    protected virtual void PackedPanel(int panel)
+    {
+    }
+
+    /// <summary>Packs a row of a block.</summary>
     /// <param name="x">[d]; null: a row that is not there.</param>
-    /// <param name="tile">Packed rows of the tile.</param>
-    /// <param name="at">Below <see cref="TileRows"/>.</param>
+    /// <param name="block">Of <see cref="BlockBytes"/>.</param>
+    /// <param name="tiles">Of the block.</param>
+    /// <param name="row">Below <paramref name="tiles"/> * <see cref="TileRows"/>.</param>
     /// <returns>
     /// No pre-activation of this row is further than this from <see cref="RowKernel.Dot"/> plus bias; infinite where there is no telling.
     /// </returns>
-    public float PackRow(float* x, byte* tile, int at)
+    public float PackRow(float* x, byte* block, int tiles, int row)
     {
-        var (norm, error) = PackRowInto(x, tile, at);
+        var (norm, error) = PackRowInto(x, block, tiles, row);
         // ⟨x, w⟩ - ⟨x', w'⟩ = ⟨x - x', w⟩ + ⟨x', w - w'⟩ (Cauchy-Schwarz); norms themselves are rounded; and so are the products, here and there.
         var packed = error * _maxNorm + (norm + error) * _maxError;
         var rounded = RoundedProducts * 2 * HalfUlp * norm * _maxNorm + 4 * HalfUlp * _maxBias;
@@ -98,14 +110,21 @@ internal abstract unsafe class Screen(int d, int maxLatents, int tileRows, int t
         return float.IsFinite(bound) ? bound : float.PositiveInfinity;
     }
 
-    protected abstract (float Norm, float Error) PackRowInto(float* x, byte* tile, int at);
+    protected abstract (float Norm, float Error) PackRowInto(float* x, byte* block, int tiles, int row);
+
+    /// <summary>All rows of a block are packed, those that are not there too.</summary>
+    public virtual void Packed(byte* block, int tiles)
+    {
+    }
 
     /// <summary>Roundings on the way to a pre-activation, here and in <see cref="RowKernel.Dot"/> together, at least.</summary>
     protected abstract int RoundedProducts { get; }
 
-    /// <summary>tile[r, c] = nearly ⟨row r, latent c of the panel⟩ + bias.</summary>
-    /// <param name="rows">A packed tile of rows.</param>
-    /// <param name="panel">Of latents.</param>
-    /// <param name="tile">[tileRows, tileLatents]</param>
-    public abstract void Multiply(byte* rows, int panel, float* tile);
+    /// <summary>Has the candidates look at nearly ⟨row, latent⟩ + bias of each row of a block and each latent of a panel, if only where one is above the row's threshold.</summary>
+    /// <param name="block">Of packed rows.</param>
+    /// <param name="tiles">Of the block.</param>
+    /// <param name="rows">That are there.</param>
+    /// <param name="panel">Of latents; of every row they come in ascending order.</param>
+    /// <param name="candidates">Of the block.</param>
+    public abstract void Sift(byte* block, int tiles, int rows, int panel, Candidates candidates);
 }

@@ -18,10 +18,24 @@ internal static unsafe class Sieve
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Put(Vector256<float> values, Vector256<int> latents, uint mask, float* toValues, int* toLatents)
     {
+        if (!Avx2.IsSupported)
+            return PutOneByOne(values, latents, mask, toValues, toLatents);
         var order = Avx2.ConvertToVector256Int32((byte*)(s_lanes.Pointer + mask));
         Avx2.PermuteVar8x32(values, order).Store(toValues);
         Avx2.PermuteVar8x32(latents, order).Store(toLatents);
         return BitOperations.PopCount(mask);
+    }
+
+    private static int PutOneByOne(Vector256<float> values, Vector256<int> latents, uint mask, float* toValues, int* toLatents)
+    {
+        var kept = 0;
+        for (; mask != 0; mask &= mask - 1)
+        {
+            var lane = BitOperations.TrailingZeroCount(mask);
+            toValues[kept] = values[lane];
+            toLatents[kept++] = latents[lane];
+        }
+        return kept;
     }
 
     /// <summary>Moves what is not below <paramref name="least"/> to the front.</summary>
