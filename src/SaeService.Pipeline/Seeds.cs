@@ -38,8 +38,9 @@ internal static class Seeds
             var (start, share) = (from + (upTo - from) * compared.Count / variants.Length, (upTo - from) / variants.Length);
             context.Progress(start, message: "the autoencoder of another seed");
             var sae = Inputs.Autoencoder(context, layer, variant);
-            var codes = EncodeStage.Encode(context, corpus, packed, activations, sae, start, start + share / 2);
-            var features = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads, context.Scratch).Features();
+            using var scratch = context.Scratch.Inner();
+            var codes = EncodeStage.Encode(context, corpus, packed, activations, sae, scratch, start, start + share / 2);
+            var features = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads, scratch).Features();
             compared.Add(SeedMatching.Compare(own, Dictionary(sae, context.Request.Sae.Variants![variant - 1].Seed!.Value, features, words), context.Worker.Threads));
         }
         return compared;

@@ -76,8 +76,9 @@ internal static class DictionariesStage
         void Autoencoder(string name, SparseAutoencoder sae, double done)
         {
             context.Progress(done, message: name);
+            using var scratch = context.Scratch.Inner();
             Label(new(name, DictionaryNames.MatchedByWord) { Fvu = Math.Round(Quality.Evaluate(sae, activations, test).Fvu, 6) },
-                EncodeStage.Encode(context, corpus, packed, activations, sae, done, done));
+                EncodeStage.Encode(context, corpus, packed, activations, sae, scratch, done, done));
         }
 
         void Label(MadeDictionary dictionary, SparseCodes of)

@@ -22,7 +22,7 @@ internal static class EncodeStage
         using var activations = Inputs.Activations(context, layer);
         var sae = Inputs.Autoencoder(context, layer);
         var file = context.Create(Artifacts.Codes);
-        Encode(context, corpus, packed, activations, sae).Save(file.TemporaryPath);
+        Encode(context, corpus, packed, activations, sae, context.Scratch).Save(file.TemporaryPath);
         return new StageOutput([file.Complete()]);
     }
 
@@ -32,9 +32,10 @@ internal static class EncodeStage
     /// <param name="packed">Places of the words in the corpus.</param>
     /// <param name="from">How far the stage is.</param>
     /// <param name="upTo">How far it is when all are encoded.</param>
-    public static SparseCodes Encode(StageContext context, PackedCorpus corpus, Column<int> packed, ActivationFile activations, SparseAutoencoder sae, double from = 0,
-        double upTo = 1) =>
-        Encode(context.Request.Labels!, corpus, packed, activations.Gather, sae, context.Scratch, done => context.Progress(from + (upTo - from) * done));
+    /// <param name="scratch">Where the codes lie.</param>
+    public static SparseCodes Encode(StageContext context, PackedCorpus corpus, Column<int> packed, ActivationFile activations, SparseAutoencoder sae, ScratchSpace scratch,
+        double from = 0, double upTo = 1) =>
+        Encode(context.Request.Labels!, corpus, packed, activations.Gather, sae, scratch, done => context.Progress(from + (upTo - from) * done));
 
     /// <summary>A row of the codes for each word.</summary>
     /// <param name="scratch">Where the codes lie; default: in memory.</param>

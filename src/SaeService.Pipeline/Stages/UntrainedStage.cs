@@ -25,8 +25,10 @@ internal static class UntrainedStage
             filters.Tokens(corpus, layer, test: false, context.Scratch), 0, 0.6).Sweep;
         var sae = sweep.Trainers[0].Autoencoder();
         var quality = Quality.Evaluate(sae, activations, filters.Tokens(corpus, layer, test: true, context.Scratch));
-        var codes = EncodeStage.Encode(context, corpus, packed, activations, sae, 0.6, 0.65);
-        var labelling = FeatureLabeller.Run(codes, words, LabelRules.From(context.Request), context.Worker.Threads, context.Scratch).Layer;
+        LayerLabelling labelling;
+        using (var scratch = context.Scratch.Inner())
+            labelling = FeatureLabeller.Run(EncodeStage.Encode(context, corpus, packed, activations, sae, scratch, 0.6, 0.65), words, LabelRules.From(context.Request),
+                context.Worker.Threads, scratch).Layer;
 
         var rules = Inputs.InformationRules(context);
         var gather = Inputs.WordVectors(context, corpus, packed, activations);
