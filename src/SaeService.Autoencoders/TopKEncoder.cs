@@ -8,8 +8,8 @@ namespace SaeService.Autoencoders;
 /// their pre-activations are computed, and k of them kept. The [B, F] pre-activations are never written.
 /// </summary>
 /// <remarks>
-/// Blocking: a block of packed rows stays in a core's second-level cache while the panels of latents go by, and each panel stays in the first-level
-/// cache while the block's tiles go by it. A row starts from a threshold guessed from its norm; where the k-th value turns out to lie below it, the
+/// Blocking: a block of packed rows, as large as a core's second-level cache or a little larger, is read from end to end while the panels of latents go by, and
+/// what is multiplied of a panel stays in the first-level cache while the block's tiles go by it. A row starts from a threshold guessed from its norm; where the k-th value turns out to lie below it, the
 /// row is done again from 0. So both the guess and the screen decide the speed and never the result.
 /// </remarks>
 internal sealed unsafe class TopKEncoder
