@@ -17,7 +17,7 @@ internal sealed unsafe class AuxiliaryLoss(SaeTrainingSettings settings, SaePara
     public LatentIndex Index { get; } = new(settings.DSae, settings.BatchTokens, settings.AuxK, lanes);
 
     /// <summary>ê + e</summary>
-    public ColumnBlocks Errors { get; } = new(settings.BatchTokens, p.Stride);
+    public ColumnBlocks Errors { get; } = new(settings.BatchTokens, p.Stride, SaeGradient.WholeRows(settings));
 
     /// <summary>ê + e of the dead latents' top k_aux.</summary>
     /// <param name="x">[rows, stride], centred.</param>

@@ -32,6 +32,7 @@ internal sealed unsafe class SaeGradient
     private readonly SaeTrainingSettings settings;
     private readonly Lanes lanes;
     private readonly int stride;
+    private readonly bool wholeRows;
     private readonly int[] prefixes;                         // widths, ascending; the last is F
     private readonly TopKEncoder? encoder;
     private readonly BatchTopKEncoder? batchEncoder;
@@ -59,8 +60,9 @@ internal sealed unsafe class SaeGradient
         index = new(p.DSae, batch, settings.K, lanes);
         Active = new(batch, settings.K);
         Gradient = new(p.DIn, p.DSae);
-        inputs = new(batch, stride);
-        errors = [.. prefixes.Select(_ => new ColumnBlocks(batch, stride))];
+        wholeRows = WholeRows(settings);
+        inputs = new(batch, stride, wholeRows);
+        errors = [.. prefixes.Select(_ => new ColumnBlocks(batch, stride, wholeRows))];
         errorsOfRow = new AlignedBuffer<float>?[lanes.Count];
         dots = new((long)batch * settings.K);
         along = new(p.DSae);
@@ -72,6 +74,9 @@ internal sealed unsafe class SaeGradient
 
     public SaeParameters Gradient { get; }
     public ActiveRows Active { get; }
+
+    /// <summary>How this gradient's <see cref="ColumnBlocks"/> lie.</summary>
+    public static bool WholeRows(SaeTrainingSettings settings) => ColumnBlocks.Suits((long)settings.BatchTokens * settings.K, settings.DSae);
 
     /// <summary>Latents with a gradient; the rows of the others in <see cref="Gradient"/> are stale.</summary>
     public bool[] Touched { get; }
@@ -210,16 +215,17 @@ internal sealed unsafe class SaeGradient
             }
             norms[columnBlocks * latentBlocks + block] = square;
         });
-        // A lane does sixteen columns of as many latents as it can before it goes on to the next: see ColumnBlocks.
-        var parts = Math.Min(latentBlocks, Blocks(4 * lanes.Count, columnBlocks));
-        lanes.For(columnBlocks * parts, (task, _) =>
+        // A lane does sixteen columns of as many latents as it can before it goes on to the next, or all columns of each latent: see ColumnBlocks.
+        var (groups, columns) = wholeRows ? (1, columnBlocks) : (columnBlocks, 1);
+        var parts = Math.Min(latentBlocks, Blocks((wholeRows ? 16 : 4) * lanes.Count, groups));
+        lanes.For(groups * parts, (task, _) =>
         {
-            var (column, part) = Math.DivRem(task, parts);
+            var (group, part) = Math.DivRem(task, parts);
             var (from, to) = ((int)((long)latentBlocks * part / parts), (int)((long)latentBlocks * (part + 1) / parts));
             for (var block = from; block < to; block++)
-                norms[column * latentBlocks + block] = Decoder(column, block, meanGradient, auxGradient);
+                norms[group * latentBlocks + block] = Decoder(group, columns, block, meanGradient, auxGradient);
             for (var block = from; block < to; block++)
-                norms[column * latentBlocks + block] += Encoder(column, block, meanGradient, auxGradient);
+                norms[group * latentBlocks + block] += Encoder(group, columns, block, meanGradient, auxGradient);
         });
 
         var total = Sum(norms, norms.Length);
@@ -248,10 +254,11 @@ internal sealed unsafe class SaeGradient
         return (factor * sum, factor * along);
     }
 
-    /// <summary>Sixteen columns of W_dec's gradient of a block of latents: sum a g, less what is along W_dec.</summary>
+    /// <summary>Columns, sixteen each, of W_dec's gradient of a block of latents: sum a g, less what is along W_dec.</summary>
     /// <returns>Their squared sum.</returns>
-    private double Decoder(int column, int block, float meanGradient, float auxGradient)
+    private double Decoder(int firstColumn, int columns, int block, float meanGradient, float auxGradient)
     {
+        var total = 0.0;
         var square = V.Zero;
         var prefix = 0;
         for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
@@ -260,45 +267,55 @@ internal sealed unsafe class SaeGradient
                 prefix++;
             if (!Touched[f])
                 continue;
-            var at = (long)f * stride + column * ColumnBlocks.Width;
-            float* w = p.WDec.Pointer + at, g = Gradient.WDec.Pointer + at;
-            RowKernel.Prefetch(w, g);
-            var (low, high) = Terms(f, index.Value, aux?.Index.Value, errors[prefix].Of(column), auxGradient == 0 ? null : aux!.Errors.Of(column), meanGradient, auxGradient);
             var less = Vector256.Create(-along.Pointer[f]);
-            low = Vector256.FusedMultiplyAdd(less, Vector256.Load(w), low);
-            high = Vector256.FusedMultiplyAdd(less, Vector256.Load(w + 8), high);
-            low.Store(g);
-            high.Store(g + 8);
-            square = Vector256.FusedMultiplyAdd(high, high, Vector256.FusedMultiplyAdd(low, low, square));
+            for (var column = firstColumn; column < firstColumn + columns; column++)
+            {
+                var at = (long)f * stride + column * ColumnBlocks.Width;
+                float* w = p.WDec.Pointer + at, g = Gradient.WDec.Pointer + at;
+                RowKernel.Prefetch(w, g);
+                var (low, high) = Terms(f, index.Value, aux?.Index.Value, errors[prefix].Of(column), auxGradient == 0 ? null : aux!.Errors.Of(column), meanGradient, auxGradient);
+                low = Vector256.FusedMultiplyAdd(less, Vector256.Load(w), low);
+                high = Vector256.FusedMultiplyAdd(less, Vector256.Load(w + 8), high);
+                low.Store(g);
+                high.Store(g + 8);
+                square = Vector256.FusedMultiplyAdd(high, high, Vector256.FusedMultiplyAdd(low, low, square));
+            }
+            if (columns > 1)
+                (total, square) = (total + RowKernel.Sum(square), V.Zero);
         }
-        return RowKernel.Sum(square);
+        return total + RowKernel.Sum(square);
     }
 
-    /// <summary>Sixteen columns of W_enc's gradient of a block of latents, sum dL/da (x - b_dec), and of what reaches b_dec through them.</summary>
+    /// <summary>Columns, sixteen each, of W_enc's gradient of a block of latents, sum dL/da (x - b_dec), and of what reaches b_dec through them.</summary>
     /// <returns>The gradient's squared sum.</returns>
-    private double Encoder(int column, int block, float meanGradient, float auxGradient)
+    private double Encoder(int firstColumn, int columns, int block, float meanGradient, float auxGradient)
     {
-        V square = V.Zero, lowShare = V.Zero, highShare = V.Zero;
-        var x = inputs.Of(column);
+        var total = 0.0;
+        var square = V.Zero;
+        var share = encoderShare.Pointer + (long)block * stride;
+        new Span<float>(share + firstColumn * ColumnBlocks.Width, columns * ColumnBlocks.Width).Clear();
         for (var f = block * LatentBlock; f < Math.Min(p.DSae, (block + 1) * LatentBlock); f++)
         {
             if (!Touched[f])
                 continue;
-            var at = (long)f * stride + column * ColumnBlocks.Width;
-            float* w = p.WEnc.Pointer + at, g = Gradient.WEnc.Pointer + at;
-            RowKernel.Prefetch(w, g);
-            var (low, high) = Terms(f, index.Dot, aux?.Index.Dot, x, x, meanGradient, auxGradient);
-            low.Store(g);
-            high.Store(g + 8);
-            square = Vector256.FusedMultiplyAdd(high, high, Vector256.FusedMultiplyAdd(low, low, square));
             var bias = Vector256.Create(Gradient.BEnc.Pointer[f]);
-            lowShare = Vector256.FusedMultiplyAdd(bias, Vector256.Load(w), lowShare);
-            highShare = Vector256.FusedMultiplyAdd(bias, Vector256.Load(w + 8), highShare);
+            for (var column = firstColumn; column < firstColumn + columns; column++)
+            {
+                var at = (long)f * stride + column * ColumnBlocks.Width;
+                float* w = p.WEnc.Pointer + at, g = Gradient.WEnc.Pointer + at, s = share + column * ColumnBlocks.Width;
+                RowKernel.Prefetch(w, g);
+                var x = inputs.Of(column);
+                var (low, high) = Terms(f, index.Dot, aux?.Index.Dot, x, x, meanGradient, auxGradient);
+                low.Store(g);
+                high.Store(g + 8);
+                square = Vector256.FusedMultiplyAdd(high, high, Vector256.FusedMultiplyAdd(low, low, square));
+                Vector256.FusedMultiplyAdd(bias, Vector256.Load(w), Vector256.Load(s)).Store(s);
+                Vector256.FusedMultiplyAdd(bias, Vector256.Load(w + 8), Vector256.Load(s + 8)).Store(s + 8);
+            }
+            if (columns > 1)
+                (total, square) = (total + RowKernel.Sum(square), V.Zero);
         }
-        var share = encoderShare.Pointer + (long)block * stride + column * ColumnBlocks.Width;
-        lowShare.Store(share);
-        highShare.Store(share + 8);
-        return RowKernel.Sum(square);
+        return total + RowKernel.Sum(square);
     }
 
     /// <summary>What the loss and the auxiliary loss give to sixteen columns of a latent: each a weighted sum of rows, times a factor.</summary>
@@ -306,12 +323,12 @@ internal sealed unsafe class SaeGradient
     {
         var sum = stackalloc float[ColumnBlocks.Width];
         var start = index.Start.Pointer[f];
-        ColumnBlocks.Sum(index.Row.Pointer + start, weights.Pointer + start, index.Entries(f), columns, sum);
+        ColumnBlocks.Sum(index.Row.Pointer + start, weights.Pointer + start, index.Entries(f), columns, inputs.Step, sum);
         var (low, high) = (Vector256.Load(sum) * factor, Vector256.Load(sum + 8) * factor);
         if (auxFactor == 0 || aux!.Index.Entries(f) == 0)
             return (low, high);
         start = aux.Index.Start.Pointer[f];
-        ColumnBlocks.Sum(aux.Index.Row.Pointer + start, auxWeights!.Pointer + start, aux.Index.Entries(f), auxColumns, sum);
+        ColumnBlocks.Sum(aux.Index.Row.Pointer + start, auxWeights!.Pointer + start, aux.Index.Entries(f), auxColumns, inputs.Step, sum);
         var auxiliary = Vector256.Create(auxFactor);
         return (Vector256.FusedMultiplyAdd(auxiliary, Vector256.Load(sum), low), Vector256.FusedMultiplyAdd(auxiliary, Vector256.Load(sum + 8), high));
     }

@@ -61,15 +61,16 @@ public sealed unsafe class RowKernelTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(3)]
-    [InlineData(4)]
-    [InlineData(57)]
-    public void Sixteen_columns_of_a_weighted_sum_of_rows_are_those_of_a_loop(int n)
+    [InlineData(0, false)]
+    [InlineData(3, false)]
+    [InlineData(4, true)]
+    [InlineData(57, false)]
+    [InlineData(57, true)]
+    public void Sixteen_columns_of_a_weighted_sum_of_rows_are_those_of_a_loop(int n, bool whole)
     {
         const int Rows = 40, Stride = 48;
         var (rows, weights, random) = (Random(Rows * Stride), Random(n), new Random(n));
-        var columns = new ColumnBlocks(Rows, Stride);
+        var columns = new ColumnBlocks(Rows, Stride, whole);
         for (var i = 0; i < Rows; i++)
             columns.Put(rows.Pointer + i * Stride, i);
         var back = new AlignedBuffer<float>(Stride);
@@ -80,7 +81,7 @@ public sealed unsafe class RowKernelTests
         for (var block = 0; block < ColumnBlocks.Count(Stride); block++)
         {
             fixed (int* r = row)
-                ColumnBlocks.Sum(r, weights.Pointer, n, columns.Of(block), sum.Pointer);
+                ColumnBlocks.Sum(r, weights.Pointer, n, columns.Of(block), columns.Step, sum.Pointer);
             for (var j = 0; j < ColumnBlocks.Width; j++)
             {
                 // Every fourth has a chain of its own; what is left over goes to the first.

@@ -14,6 +14,7 @@ public sealed unsafe class SaeGradientTests
     [InlineData(TrainingArchitecture.TopK, 32, 128, 8, 200, false)]
     [InlineData(TrainingArchitecture.TopK, 32, 128, 8, 200, true)]
     [InlineData(TrainingArchitecture.TopK, 17, 70, 5, 131, true)]
+    [InlineData(TrainingArchitecture.TopK, 32, 64, 8, 200, true)]
     [InlineData(TrainingArchitecture.BatchTopK, 32, 128, 8, 200, false)]
     [InlineData(TrainingArchitecture.BatchTopK, 17, 70, 5, 431, true)]
     [InlineData(TrainingArchitecture.MatryoshkaBatchTopK, 32, 128, 8, 200, false)]

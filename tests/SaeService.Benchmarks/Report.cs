@@ -21,7 +21,10 @@ internal static class Report
             File.WriteAllText(file, JsonSerializer.Serialize(rows, Json));
     }
 
-    /// <summary>The median of each measurement over rounds in which they take turns, so that what the machine does meanwhile falls on all alike. Milliseconds.</summary>
+    /// <summary>
+    /// The median of each measurement over rounds in which they take turns, so that what the machine does meanwhile falls on all alike. In its turn each is called twice
+    /// and timed the second time: wherever it is used it comes after itself, not after another's threads that still spin and in caches that another has filled. Milliseconds.
+    /// </summary>
     public static double[] Interleaved(int rounds, params Action[] measurements) => Interleaved(rounds, null, measurements);
 
     /// <param name="settle">Waits for what a measurement has only begun; called before the clock is read.</param>
@@ -33,6 +36,7 @@ internal static class Report
         for (var round = 0; round < rounds; round++)
             for (var m = 0; m < measurements.Length; m++)
             {
+                measurements[m]();
                 settle?.Invoke();
                 var start = TimeProvider.System.GetTimestamp();
                 measurements[m]();
