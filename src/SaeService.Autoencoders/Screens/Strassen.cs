@@ -109,49 +109,41 @@ internal readonly unsafe ref struct Strassen(byte* memory, int tiles, int pairs,
     /// <param name="sink">Where to.</param>
     public void Multiply<TSink>(int* panel, delegate*<int*, int*, int, int*, int*, void> multiply, ref TSink sink) where TSink : struct, ISink, allows ref struct
     {
-        int half = _half, quarter = half * latents, size = rows * latents;
-        int* b11 = panel, b12 = b11 + quarter, b21 = b12 + quarter, b22 = b21 + quarter, t1 = T1, t2 = T2, t3 = T3, t4 = T4;
+        int quarter = _half * latents, size = rows * latents;
+        int* b11 = panel, b12 = b11 + quarter, b21 = b12 + quarter, b22 = b21 + quarter, u = U, v = V;
         SumLatents(b11, b12, b21, b22, quarter);
-        int* zero = Zero, ready = Ready, u = U, v = V;
-        new Span<int>(zero, size).Clear();
-        var end = tiles;
-        long step = half * rows;
-        var x = A11;
-        for (var t = 0; t < end; t++, x += step)
-            multiply(x, b11, half, zero, u + (t * size));
-        x = A12;
-        for (var t = 0; t < end; t++, x += step)
+        new Span<int>(Zero, size).Clear();
+        AddProducts(A11, b11, Zero, 0, u, multiply);
+        TakeProducts(A12, b21, u, multiply, upper: true, left: true, ref sink);
+        AddProducts(S2, T2, u, size, u, multiply);
+        AddProducts(S3, T3, u, size, v, multiply);
+        TakeProducts(A22, T4, v, multiply, upper: false, left: true, ref sink);
+        TakeProducts(S1, T1, v, multiply, upper: false, left: false, ref sink, u);
+        TakeProducts(S4, b22, u, multiply, upper: true, left: false, ref sink);
+    }
+
+    /// <summary>sums of each tile = start of it + x w</summary>
+    /// <param name="next">From one tile's start to the next one's.</param>
+    private void AddProducts(int* x, int* w, int* start, int next, int* sums, delegate*<int*, int*, int, int*, int*, void> multiply)
+    {
+        for (var t = 0; t < tiles; t++, x += _half * rows, start += next, sums += rows * latents)
+            multiply(x, w, _half, start, sums);
+    }
+
+    /// <summary>start of each tile + x w to the sink, and x w alone to <paramref name="too"/> where another sum needs it.</summary>
+    private void TakeProducts<TSink>(int* x, int* w, int* start, delegate*<int*, int*, int, int*, int*, void> multiply, bool upper, bool left, ref TSink sink, int* too = null)
+        where TSink : struct, ISink, allows ref struct
+    {
+        var ready = Ready;
+        var size = rows * latents;
+        for (var t = 0; t < tiles; t++, x += _half * rows, start += size)
         {
-            multiply(x, b21, half, u + (t * size), ready);
-            sink.Take(t, upper: true, left: true, ready);
-        }
-        x = S2;
-        for (var t = 0; t < end; t++, x += step)
-            multiply(x, t2, half, u + (t * size), u + (t * size));
-        x = S3;
-        for (var t = 0; t < end; t++, x += step)
-            multiply(x, t3, half, u + (t * size), v + (t * size));
-        x = A22;
-        for (var t = 0; t < end; t++, x += step)
-        {
-            multiply(x, t4, half, v + (t * size), ready);
-            sink.Take(t, upper: false, left: true, ready);
-        }
-        x = S1;
-        for (var t = 0; t < end; t++, x += step)
-        {
-            int* u2 = u + (t * size), u3 = v + (t * size);
-            multiply(x, t1, half, u3, ready);
-            sink.Take(t, upper: false, left: false, ready);
-            // S1 T1 is in C22 beside U3; U2 needs it too.
-            for (var i = 0; i < size; i += 8)
-                (Vector256.Load(u2 + i) + (Vector256.Load(ready + i) - Vector256.Load(u3 + i))).Store(u2 + i);
-        }
-        x = S4;
-        for (var t = 0; t < end; t++, x += step)
-        {
-            multiply(x, b22, half, u + (t * size), ready);
-            sink.Take(t, upper: true, left: false, ready);
+            multiply(x, w, _half, start, ready);
+            sink.Take(t, upper, left, ready);
+            if (too == null)
+                continue;
+            for (var i = 0; i < size; i += 8, too += 8)
+                (Vector256.Load(too) + (Vector256.Load(ready + i) - Vector256.Load(start + i))).Store(too);
         }
     }
 
